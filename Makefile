@@ -1,0 +1,52 @@
+# `make reproduce` and `make test` each work on a bare clone: Python >= 3.11 and make are all they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# One BLAS thread a process: the work is many small matrices, and parallelism comes from processes.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help reproduce test lint types check bench clean
+
+help:
+	@echo "make reproduce  set up, check every claim, redraw every figure (only what is out of date)"
+	@echo "make test       set up, then lint, types, doctests and tests"
+	@echo "make check      is the committed paper_checks.md what the code says now?"
+	@echo "make bench      speed beside what a user would pick instead, with ratios"
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	@echo "[setup] virtual environment in $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "[setup] installing curvature and its core dependencies"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.core
+	@echo "[setup] installing torch (CPU) and the test tools"
+	@$(PIP) --editable '.[test,torch]'
+	@touch $@
+
+reproduce: $(VENV)/.core
+	@$(BIN)/python -m experiments
+
+test: $(VENV)/.test lint types
+	@echo "[test] doctests and tests"
+	@$(BIN)/python -m pytest -n auto -q
+
+lint: $(VENV)/.test
+	@echo "[lint] ruff"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	@echo "[types] pyright"
+	@$(BIN)/pyright
+
+check: $(VENV)/.core
+	@$(BIN)/curvature check --check
+
+bench: $(VENV)/.test
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis *.egg-info
