@@ -212,7 +212,7 @@ class BanditConstructors:
         p = _instances.read_success(success)
         basis = _instances.overlapping_bases(p.size, 1, overlap)[:, 0, :]
         half = 0.5 * _instances.require_positive("diameter", diameter)
-        features = np.stack([-half * basis, half * basis], axis=1)
+        features = half * np.stack([0.0 - basis, basis], axis=1)
         rewards = np.tile([0.0, 1.0], (p.size, 1))
         return cls(features, rewards, np.stack([_instances.log(1 - p), _instances.log(p)], axis=1))
 

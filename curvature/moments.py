@@ -243,7 +243,7 @@ def hessian_extremes(bandit: LogLinearBandit, theta: ArrayLike) -> NDArray[np.fl
     thetas, batch = _read_theta(bandit, theta)
     coordinates = bandit.span_coordinates
     eigenvalues = np.linalg.eigvalsh(_hessians(coordinates, _state(bandit, thetas)))
-    extremes = eigenvalues[..., [0, -1]]
+    extremes = np.asarray(eigenvalues[..., [0, -1]], dtype=np.float64)
     if coordinates.shape[2] < bandit.dimension:
         extremes[..., 0] = np.minimum(extremes[..., 0], 0.0)
         extremes[..., 1] = np.maximum(extremes[..., 1], 0.0)
