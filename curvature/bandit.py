@@ -18,7 +18,7 @@ from curvature._constructors import BanditConstructors
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["LogLinearBandit"]
 
@@ -71,6 +71,17 @@ class LogLinearBandit(BanditConstructors):
     base_logits: NDArray[np.float64] = None  # type: ignore[assignment]  # filled in below
     prompt_weights: NDArray[np.float64] = None  # type: ignore[assignment]  # filled in below
     mask: NDArray[np.bool_] = None  # type: ignore[assignment]  # filled in below
+
+    if TYPE_CHECKING:  # the fields are arrays; what may be passed for them is anything that numpy can read
+
+        def __init__(
+            self,
+            features: ArrayLike,
+            rewards: ArrayLike,
+            base_logits: ArrayLike | None = None,
+            prompt_weights: ArrayLike | None = None,
+            mask: ArrayLike | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         features = _as_float_array("features", self.features, ndim=3, layout="(n, K, d)")
@@ -256,7 +267,7 @@ class LogLinearBandit(BanditConstructors):
         True
         """
         base = [[-np.inf if b is None else b for b in row] for row in stored["base_logits"]]
-        return cls(stored["features"], stored["rewards"], base, stored["prompt_weights"])  # type: ignore[arg-type]
+        return cls(stored["features"], stored["rewards"], base, stored["prompt_weights"])
 
     def __repr__(self) -> str:
         plural = "" if self.num_prompts == 1 else "s"

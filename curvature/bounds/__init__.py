@@ -1,0 +1,16 @@
+"""Bound calculators: :mod:`~curvature.bounds.paper` with the paper's constants, :mod:`~curvature.bounds.sharp` ours.
+
+Both modules give the same name to the same quantity, so that ``paper.hessian_norm`` stands beside
+``sharp.hessian_norm``. They differ in what they are functions of: the paper's use the spectral norm X of the
+feature matrix and a success probability, ours the feature diameter D and the reward std, and D ≤ √2·X carries
+one over to the other (see :mod:`curvature.geometry`).
+
+Every calculator takes numbers, numpy arrays or torch tensors, broadcasts, and raises a ``ValueError`` that
+names a value outside its domain. Tensors keep dtype and device, and gradients flow through them. Results are
+correct to a few units in the last place for any arguments: an upper bound too large for a float is ``inf``,
+which is true and useless, and never NaN; one too small for a float is 0.
+"""
+
+from curvature.bounds import paper, sharp
+
+__all__ = ["paper", "sharp"]
