@@ -14,6 +14,7 @@ from math import sqrt
 from typing import Any
 
 from curvature.bounds._inputs import quiet, read_arguments
+from curvature.bounds._one_correct import hessian_norm_one_correct, one_correct_profile
 
 __all__ = [
     "ascent_remainder",
@@ -23,7 +24,9 @@ __all__ = [
     "hessian_norm_binary",
     "hessian_norm_global",
     "hessian_norm_nearby",
+    "hessian_norm_one_correct",
     "log_std_lipschitz",
+    "one_correct_profile",
 ]
 
 # ψ(s) = (s²/2)(1 + s/3(1 + s/4(1 + …))), down to s/19: what is cut off is below 1e-17 of the sum for s ≤ 1.
@@ -152,8 +155,8 @@ def hessian_norm_binary(success: Any, diameter: Any) -> Any:
     Ours, theory C1. Kind: sharp upper bound, at every p.
     Holds when: the policy is log-linear and rewards are 0 or 1. Also for any rewards in [0, 1] with
     ``success`` their expectation: splitting each response into a right and a wrong copy changes neither J nor
-    its derivatives. With one correct response only, some p leave a gap: the instances that reach ℓ for
-    1/4 < p < 1/2 have two correct responses.
+    its derivatives. Instances that reach ℓ for 1/4 < p < 1/2 have two correct responses: with one,
+    :func:`hessian_norm_one_correct` is smaller there.
 
     Parameters
     ----------

@@ -23,6 +23,7 @@ from curvature.proofs._derivation import Proof, ProofError
 from curvature.proofs.binary_profile import binary_profile, binary_profile_maximum, binary_profile_order
 from curvature.proofs.curvature_bound import curvature_constant
 from curvature.proofs.first_order import ascent_remainder, gradient_constant, log_std_constant
+from curvature.proofs.one_correct import one_correct_profile
 from curvature.proofs.paper_lemmas import lemma_3_1, lemma_3_2, lemma_3_3
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ PROOFS: Mapping[str, Callable[..., Proof]] = MappingProxyType({
     "C1": binary_profile,
     "C1-maximum": binary_profile_maximum,
     "C1-order": binary_profile_order,
+    "C1-A1": one_correct_profile,
     "Lemma 3.1": lemma_3_1,
     "Lemma 3.2": lemma_3_2,
     "Lemma 3.3": lemma_3_3,

@@ -14,7 +14,14 @@ from curvature.proofs._setting import (
     reward_and_feature,
 )
 
-__all__ = ["binary_profile", "binary_profile_maximum", "binary_profile_order"]
+__all__ = [
+    "binary_profile",
+    "binary_profile_maximum",
+    "binary_profile_order",
+    "claim_easy_role",
+    "claim_hard_role",
+    "claim_two_pieces",
+]
 
 
 def binary_profile(low: Any = "1", high: Any = "1/8") -> Proof:
@@ -55,15 +62,16 @@ def binary_profile(low: Any = "1", high: Any = "1/8") -> Proof:
     )
     claim_hessian_is_covariance(proof)
     a, p, x = sp.symbols("a p x", real=True)
-    flat, edge = _claim_two_pieces(proof, a, p, x)
+    flat, edge = claim_two_pieces(proof, a, p, x)
     q = sp.Symbol("q", real=True)
-    _claim_hard_role(proof, flat.subs(p, q), edge.subs(p, q), q, x, low, high)
-    _claim_easy_role(proof, flat.subs(p, 1 - q), edge.subs(p, 1 - q), q, x, low, high)
+    claim_hard_role(proof, flat.subs(p, q), edge.subs(p, q), q, x, low, high)
+    claim_easy_role(proof, flat.subs(p, 1 - q), edge.subs(p, 1 - q), q, x, exact("1/4"))
+    _claim_easy_is_below(proof, q, low, high)
     _claim_reached(proof, q, low, high)
     return proof.done()
 
 
-def _claim_two_pieces(proof: Derivation, a: Any, p: Any, x: Any) -> tuple[Any, Any]:
+def claim_two_pieces(proof: Derivation, a: Any, p: Any, x: Any) -> tuple[Any, Any]:
     """Claim Cov(r, w²) ≤ p(1 − p)·max over x ∈ [0, 1] of a function in two pieces, meeting at x = 1/2.
 
     Returns
@@ -120,7 +128,7 @@ def _claim_two_pieces(proof: Derivation, a: Any, p: Any, x: Any) -> tuple[Any, A
     return flat, edge
 
 
-def _claim_hard_role(proof: Derivation, flat: Any, edge: Any, q: Any, x: Any, low: Any, high: Any) -> None:
+def claim_hard_role(proof: Derivation, flat: Any, edge: Any, q: Any, x: Any, low: Any, high: Any) -> None:
     """Claim Cov ≤ ℓ where the right responses are the rarer ones, p = q ≤ 1/2.
 
     The claims for q ≤ 1/4 are divided by q(1 − q), those for q ≥ 1/4 by 1 − q.
@@ -144,16 +152,23 @@ def _claim_hard_role(proof: Derivation, flat: Any, edge: Any, q: Any, x: Any, lo
     )
 
 
-def _claim_easy_role(proof: Derivation, flat: Any, edge: Any, q: Any, x: Any, low: Any, high: Any) -> None:
-    """Claim Cov ≤ q(1 − q)/4 ≤ ℓ where the right responses are the likelier ones, p = 1 − q ≥ 1/2."""
+def claim_easy_role(proof: Derivation, flat: Any, edge: Any, q: Any, x: Any, constant: Any) -> None:
+    """Claim Cov ≤ constant·q(1 − q) where the responses of reward 1 are the likelier ones, p = 1 − q ≥ 1/2."""
+    import sympy as sp
+
+    half = sp.Rational(1, 2)
+    for piece, ends, name in [(flat, (0, half), "x ≤ 1/2"), (edge, (half, 1), "x ≥ 1/2")]:
+        slack = sp.expand(constant - piece)
+        proof.affine(f"p = 1 − q, {name}: affine in q", slack, q)
+        for end in (0, half):
+            proof.nonnegative(f"and {constant} is no less at q = {end}", slack.subs(q, end), x, *ends)
+
+
+def _claim_easy_is_below(proof: Derivation, q: Any, low: Any, high: Any) -> None:
+    """Claim q(1 − q)/4 ≤ ℓ(q)."""
     import sympy as sp
 
     quarter, half = sp.Rational(1, 4), sp.Rational(1, 2)
-    for piece, ends, name in [(flat, (0, half), "x ≤ 1/2"), (edge, (half, 1), "x ≥ 1/2")]:
-        slack = sp.expand(quarter - piece)
-        proof.affine(f"p = 1 − q, {name}: affine in q", slack, q)
-        for end in (0, half):
-            proof.nonnegative(f"and 1/4 is no less at q = {end}", slack.subs(q, end), x, *ends)
     proof.nonnegative(
         "q(1 − q)/4 ≤ low·q(1 − q)(1 − 2q) for q ≤ 1/4", low * (1 - 2 * q) - quarter, q, 0, quarter
     )
