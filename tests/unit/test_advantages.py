@@ -16,10 +16,6 @@ IDS = np.repeat([0, 1, 2], 4)
 every_preset = pytest.mark.parametrize("name", PRESETS)
 
 
-def _torch():
-    return pytest.importorskip("torch")
-
-
 # ---- what comes in
 
 
@@ -112,8 +108,9 @@ def test_integers_and_booleans_count_as_float64(dtype):
 
 
 @every_preset
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("order", ["C", "F", "strided"])
+@pytest.mark.parametrize(
+    ("dtype", "order"), [(np.float16, "C"), (np.float32, "F"), (np.float64, "C"), (np.float64, "strided")]
+)
 def test_dtype_and_shape_come_back_and_the_input_is_left_alone(name, dtype, order):
     rewards = REWARDS.astype(dtype)
     if order == "F":
@@ -144,73 +141,6 @@ def test_no_rewards_give_no_advantages(name, rewards, groups):
     result = group_advantages(rewards, groups, name)
     assert result.shape == np.shape(rewards)
     assert result.dtype == getattr(rewards, "dtype", np.float64)
-
-
-# ---- torch
-
-
-@every_preset
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_torch_and_numpy_agree_to_the_last_digit(name, dtype):
-    torch = _torch()
-    order = np.random.default_rng(0).permutation(IDS.size)
-    for rewards, ids in ((REWARDS, None), (REWARDS.ravel()[order], IDS[order])):
-        expected = group_advantages(rewards.astype(dtype), ids, name)
-        tensor = torch.tensor(rewards, dtype=getattr(torch, dtype))
-        for groups in (ids, None if ids is None else torch.tensor(ids)):
-            result = group_advantages(tensor, groups, name)
-            assert isinstance(result, torch.Tensor)
-            assert result.dtype == tensor.dtype
-            assert result.shape == tensor.shape
-            assert result.device == tensor.device
-            np.testing.assert_array_equal(result.numpy(), expected)
-
-
-@every_preset
-def test_torch_half_precision_is_computed_in_float64_and_rounded_once(name):
-    torch = _torch()
-    for dtype in (torch.bfloat16, torch.float16):
-        tensor = torch.tensor(REWARDS).to(dtype)
-        result = group_advantages(tensor, preset=name)
-        assert result.dtype == dtype
-        exact = group_advantages(tensor.double(), preset=name)
-        torch.testing.assert_close(result.double(), exact, rtol=2**-8, atol=1e-7)
-
-
-def test_torch_integers_count_as_float64():
-    torch = _torch()
-    result = group_advantages(torch.tensor([[1, 0, 0, 1]]))
-    assert result.dtype == torch.float64
-    assert result.tolist() == [[1, -1, -1, 1]]
-
-
-@every_preset
-def test_gradients_never_flow(name):
-    torch = _torch()
-    rewards = torch.tensor(REWARDS, requires_grad=True)
-    result = group_advantages(rewards, preset=name)
-    assert not result.requires_grad
-    assert result.grad_fn is None
-    assert rewards.requires_grad
-    log_probability = torch.zeros(result.shape, dtype=result.dtype, requires_grad=True)
-    (result * log_probability).sum().backward()
-    assert rewards.grad is None
-    assert torch.equal(log_probability.grad, result)
-
-
-def test_a_tensor_is_left_alone_and_its_memory_is_not_shared():
-    torch = _torch()
-    rewards = torch.tensor(REWARDS)
-    result = group_advantages(rewards)
-    result.zero_()
-    assert torch.equal(rewards, torch.tensor(REWARDS))
-
-
-def test_numpy_rewards_take_torch_ids():
-    torch = _torch()
-    result = group_advantages(REWARDS.ravel(), torch.tensor(IDS))
-    assert isinstance(result, np.ndarray)
-    np.testing.assert_array_equal(result, group_advantages(REWARDS).ravel())
 
 
 def test_numpy_rewards_do_not_load_torch():
@@ -265,6 +195,7 @@ def test_numpy_rewards_do_not_load_torch():
         ([1.0, math.inf], [0, 0], ValueError, "reward 1 is inf"),
         ([-math.inf, math.nan], [0, 0], ValueError, "reward 0 is -inf"),
         ([1.0, 1e200], [0, 0], ValueError, "reward 1 is 1e+200: rewards must be finite and at most 1e+150"),
+        ([1.0, -2e150], [0, 0], ValueError, "reward 1 is -2e+150"),
         (np.float16([1.0, np.inf]), [0, 0], ValueError, "reward 1 is inf"),
         (
             [1.0, math.nan, math.nan],
@@ -293,12 +224,6 @@ def test_bad_input_is_one_sentence_that_names_the_value(rewards, groups, error, 
         group_advantages(rewards, groups)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_complex_tensors_are_refused():
-    torch = _torch()
-    with pytest.raises(TypeError, match=r"rewards have dtype torch\.complex64"):
-        group_advantages(torch.zeros((1, 2), dtype=torch.complex64))
 
 
 def test_inf_is_refused_by_every_preset_even_beside_nan():

@@ -1,0 +1,36 @@
+"""The README's Python runs as it stands, in order, in one namespace."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def namespace():
+    names = {}
+    for block in BLOCKS:
+        exec(compile(block, str(README), "exec"), names)
+    return names
+
+
+def test_readme_bounds_hold_on_its_own_example(namespace):
+    bound = namespace["sharp"].hessian_norm(namespace["at"].reward_std, namespace["D"])
+    assert len(BLOCKS) == 3
+    assert (bound >= namespace["norm"]).all()
+    assert np.isfinite(bound / namespace["norm"]).all()
+
+
+def test_readme_conjecture_fails_as_the_readme_says(namespace):
+    with pytest.raises(AssertionError, match="bound is exceeded by ×1"):
+        namespace["test_my_conjecture"]()
+
+
+def test_readme_links_lead_to_files_of_the_repository():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README.read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (README.parent / link).exists()] == []
