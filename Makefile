@@ -49,4 +49,4 @@ bench: $(VENV)/.test
 	@$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .cache figures/.cache figures/quick .pytest_cache .ruff_cache .hypothesis *.egg-info

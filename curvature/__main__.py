@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0 done, 1 stale ledger, 2 bad argument.
+        The exit code: 0 done, 1 stale ledger, 2 bad argument, 130 interrupted.
 
     Examples
     --------
@@ -65,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadArgumentError as error:
         print(f"curvature {arguments.name}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"curvature {arguments.name}: interrupted; nothing was written.", file=sys.stderr)
+        return 130
 
 
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:

@@ -64,8 +64,8 @@ def produce(directory: Path, *, quick: bool) -> Outcome:
     budget = Budget(**QUICK) if quick else Budget()
     claims = CLAIMS.select()
     start = time.perf_counter()
-    with tqdm(total=len(claims), desc="[reproduce] claims", unit="claim", leave=False, disable=None) as bar:
-        outcomes = check(claims, budget, jobs=WORKERS, done=lambda *_: bar.update())
+    with tqdm(desc="[reproduce] claims", total=len(claims), leave=False, disable=None) as progress:
+        outcomes = check(claims, budget, jobs=WORKERS, done=lambda *_: progress.update())
     text = render(claims, outcomes, budget)
     seconds = time.perf_counter() - start
     same = path.is_file() and not stale_rows(path.read_text(encoding="utf-8"), text)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import multiprocessing
-import signal
 import sys
 import time
 import traceback
@@ -13,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from curvature._workers import worker_pool
 from experiments import _ledger_job
 from experiments._experiment import (
     KINDS,
@@ -93,14 +92,8 @@ def do_all(jobs: Sequence[Job]) -> Iterator[Outcome | Failure]:
     for job in alone:
         yield do(job)
     if figures:
-        workers = min(WORKERS, len(figures))
-        with multiprocessing.get_context("spawn").Pool(workers, initializer=_ignore_ctrl_c) as pool:
+        with worker_pool(min(WORKERS, len(figures))) as pool:
             yield from pool.imap_unordered(do, figures)
-
-
-def _ignore_ctrl_c() -> None:
-    """Leave Ctrl-C to the parent, which ends its workers without their tracebacks."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main(argv: list[str] | None = None) -> int:

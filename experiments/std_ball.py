@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame
 
+LEAST_SPECTRAL_NORM = np.sqrt(0.5)  # of features of diameter 1, see curvature_vs_std
 RADII = (0.0, 4.0)
 STEPS = (0.02, 4.0)
 # c₀ = ln 2 is the s of GRPO's certified step (theory T1) at ‖∇J‖ = (D/2)σ, the largest gradient that L1 allows.
@@ -84,6 +85,9 @@ def remainder_of_step(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return |J_x(Δ_x) − J_x(0) − ⟨∇J_x(0), Δ_x⟩| and σ_x(0)ψ(s_x), each (n,), for one Δ_x a prompt, (n, d)."""
     start = np.zeros(bandit.dimension)
+    likeliest = bandit.rewards[np.arange(bandit.num_prompts), bandit.base_logits.argmax(axis=1)]
+    # A constant added to a prompt's rewards changes none of these, and J then does not round at 1.
+    bandit = LogLinearBandit(bandit.features, bandit.rewards - likeliest[:, None], bandit.base_logits)
     at = moments(bandit, start)
     gain = moments(_moved(bandit, displacement), start).expected_reward - at.expected_reward
     error = np.abs(gain - (at.gradient * displacement).sum(axis=-1))
@@ -187,25 +191,33 @@ def sharpest_nearby(radius: Any) -> NDArray[np.float64]:
     Returns
     -------
     ndarray, shape (m,)
-        On a grid of p fine enough for five digits.
+        To about ten digits, from a grid of p and a finer one around its best.
     """
+    return np.array([_largest_nearby(float(r)) for r in np.atleast_1d(radius)])
+
+
+def _largest_nearby(radius: float) -> float:
     from scipy.special import expit, logit
 
-    p = np.linspace(1e-3, 0.5, 1000)
-    std = np.sqrt(p * (1 - p))
-    ratio = 1 / np.sqrt(0.5)
+    ratio = 1 / LEAST_SPECTRAL_NORM  # D/X
     shift = np.linspace(-1, 1, 21)[:, None]
-    return np.array([
-        (ratio**2 * sharp.hessian_norm_binary(expit(logit(p) + shift * ratio * r * std), 1.0) / std).max()
-        for r in np.atleast_1d(radius)
-    ])
+    best, low, high = 0.0, 1e-3, 0.5
+    for _ in range(3):
+        p = np.linspace(low, high, 200)
+        std = np.sqrt(p * (1 - p))
+        nearby = expit(logit(p) + shift * ratio * radius * std)
+        values = (ratio**2 * sharp.hessian_norm_binary(nearby, 1.0) / std).max(axis=0)
+        best = max(best, float(values.max()))
+        around = np.clip(values.argmax() + np.array([-1, 1]), 0, p.size - 1)
+        low, high = p[around]
+    return best
 
 
 def bounds(quantity: str) -> DataFrame:
     """Tabulate the bounds of one panel; columns distance, ratio, series."""
     import pandas as pd
 
-    X = np.sqrt(0.5)  # of features of diameter 1
+    X = LEAST_SPECTRAL_NORM
     lines: dict[str, tuple[Any, Any]] = {}
     if quantity == "curvature":
         r, short = np.linspace(*RADII, 81), np.linspace(0, 1, 2)

@@ -107,7 +107,7 @@ def _success_and_parts(
 @CLAIMS.claim(
     id="eq-11",
     statement="""Under A1 REINFORCE moves θ along (p(1 − p x_a − p Σ_{j≠a} π_j x_j), one parenthesis of which is never
-    closed.""",
+    closed (in the converted text that was read here).""",
     source="Eq. (11), arXiv:2601.23135v1",
     section=SECTION,
     kind="identity",

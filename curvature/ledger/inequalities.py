@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CURVATURE_BY_STD",
     "CURVATURE_BY_SUCCESS",
+    "CURVATURE_BY_SUCCESS_OF_ONE",
     "CURVATURE_BY_VARIANCE",
     "CURVATURE_EVERYWHERE",
     "CURVATURE_EVERYWHERE_BY_DIAMETER",
@@ -299,6 +300,16 @@ def _curvature_by_success(bandit: LogLinearBandit, theta: Array) -> tuple[Array,
     return curvature(bandit, theta), sharp.hessian_norm_binary(q, feature_diameter(bandit))
 
 
+def _curvature_by_success_of_one(bandit: LogLinearBandit, theta: Array) -> tuple[Array, Array]:
+    # For p ≥ 1/2 the profile is ℓ(1 − p), which is known from the failure probability to more digits.
+    at = moments(bandit, theta)
+    p = np.minimum((at.probabilities * bandit.rewards).sum(axis=-1), 1.0)
+    f = np.minimum((at.probabilities * (bandit.mask - bandit.rewards)).sum(axis=-1), 1.0)
+    D = feature_diameter(bandit)
+    bound = np.where(p <= f, sharp.hessian_norm_one_correct(p, D), sharp.hessian_norm_binary(f, D))
+    return curvature(bandit, theta), bound
+
+
 def _curvature_everywhere_by_diameter(bandit: LogLinearBandit, theta: Array) -> tuple[Array, Array]:
     return curvature(bandit, theta), sharp.hessian_norm_global(feature_diameter(bandit))
 
@@ -331,6 +342,7 @@ CURVATURE_IN_BALL_BY_STD_AT_LN2 = _two_points(
     "L2 with L3 at s = ln 2", _curvature_in_ball_by_length, _AT_LN2, 1 / 4, "D²σeˢ"
 )
 CURVATURE_BY_SUCCESS = _one_point("C1", _curvature_by_success, 1, "D²ℓ(q)")
+CURVATURE_BY_SUCCESS_OF_ONE = _one_point("C1, one correct", _curvature_by_success_of_one, 1, "D²ℓ₁(p)")
 CURVATURE_EVERYWHERE_BY_DIAMETER = _one_point(
     "C1, maximum", _curvature_everywhere_by_diameter, 1 / (6 * sqrt(3)), "D²"
 )

@@ -73,21 +73,20 @@ def _outcomes(claims: Sequence[Claim], budget: Budget, jobs: int) -> Iterator[tu
         for claim in claims:
             yield claim, claim.check(budget)
         return
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
+    from curvature._workers import worker_pool
 
-    # Spawned, not forked: a fresh process reads the thread limits before it loads its BLAS.
-    with _one_blas_thread(), ProcessPoolExecutor(min(jobs, len(claims)), get_context("spawn")) as pool:
-        waiting = {pool.submit(_check_by_id, claim.id, budget): claim for claim in claims}
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
+    by_id = {claim.id: claim for claim in claims}
+    with _one_blas_thread(), worker_pool(min(jobs, max(len(claims), 1))) as pool:
+        for id, outcome in pool.imap_unordered(_check_by_id, [(claim.id, budget) for claim in claims]):
+            yield by_id[id], outcome
 
 
-def _check_by_id(id: str, budget: Budget) -> Outcome:
+def _check_by_id(task: tuple[str, Budget]) -> tuple[str, Outcome]:
     """Check one claim of the registry, in a worker process."""
     from curvature.ledger import CLAIMS
 
-    return CLAIMS[id].check(budget)
+    id, budget = task
+    return id, CLAIMS[id].check(budget)
 
 
 @contextmanager

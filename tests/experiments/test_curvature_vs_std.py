@@ -24,7 +24,7 @@ def test_columns_are_as_documented(instances):
         "source",
         "responses",
         "dimension",
-        "success",
+        "rarer",
         "reward_std",
         "curvature",
         "spectral_norm",
@@ -44,9 +44,9 @@ def test_spectral_norm_is_at_least_the_diameter_over_root_two(instances):
 
 def test_binary_instances_are_below_every_line(instances):
     rows = of(instances, "binary")
-    assert_upper(rows["curvature"], paper.hessian_norm(rows["success"], curvature_vs_std.LEAST_SPECTRAL_NORM))
+    assert_upper(rows["curvature"], paper.hessian_norm(rows["rarer"], curvature_vs_std.LEAST_SPECTRAL_NORM))
     assert_upper(rows["curvature"], sharp.hessian_norm(rows["reward_std"], 1.0))
-    assert_upper(rows["curvature"], sharp.hessian_norm_binary(rows["success"], 1.0))
+    assert_upper(rows["curvature"], sharp.hessian_norm_binary(rows["rarer"], 1.0))
 
 
 def test_real_instances_are_below_their_lines(instances):
@@ -57,7 +57,7 @@ def test_real_instances_are_below_their_lines(instances):
 
 def test_search_reaches_the_binary_profile_at_every_success_rate(instances):
     rows = of(instances, "binary", "search")
-    ratio = rows["curvature"] / sharp.hessian_norm_binary(rows["success"], 1.0)
+    ratio = rows["curvature"] / sharp.hessian_norm_binary(rows["rarer"], 1.0)
     assert ratio.min() > 0.999
 
 

@@ -36,6 +36,16 @@ TOY = Experiment(
 )
 
 
+@pytest.fixture(autouse=True)
+def package(monkeypatch, tmp_path_factory):
+    """Put one file in the place of the package, so that an edit elsewhere cannot change a test."""
+    source = tmp_path_factory.mktemp("package") / "module.py"
+    source.write_text("x = 1\n")
+    for module in (_experiment, _ledger_job):
+        monkeypatch.setattr(module, "source_files", lambda: [source])
+    return source
+
+
 @pytest.fixture
 def made(tmp_path):
     produce(TOY, ARGUMENTS, tmp_path)
@@ -114,14 +124,9 @@ def test_other_arguments_are_not_reused(made):
     assert reuse(TOY, ARGUMENTS | {"points": 4}, made) is None
 
 
-def test_a_changed_line_of_the_package_is_not_reused(made, monkeypatch, tmp_path):
-    extra = tmp_path / "extra.py"
-    extra.write_text("x = 1\n")
-    files = [*_experiment.source_files(), extra]
-    monkeypatch.setattr(_experiment, "source_files", lambda: files)
-    produce(TOY, ARGUMENTS, made)
+def test_a_changed_line_of_the_package_is_not_reused(made, package):
     assert reuse(TOY, ARGUMENTS, made) is not None
-    extra.write_text("x = 2\n")
+    package.write_text("x = 2\n")
     assert reuse(TOY, ARGUMENTS, made) is None
 
 

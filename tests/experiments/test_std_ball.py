@@ -35,7 +35,7 @@ def test_curvature_at_a_distance_is_below_l2_with_l3(instances):
 
 def test_curvature_at_a_distance_is_below_c1_with_the_log_odds(instances):
     rows = of(instances, "curvature")
-    assert_upper(rows["ratio"], std_ball.sharpest_nearby(rows["distance"]), rtol=1e-5)
+    assert_upper(rows["ratio"], std_ball.sharpest_nearby(rows["distance"]), rtol=1e-8)
 
 
 def test_search_reaches_c1_with_the_log_odds(instances):

@@ -1,6 +1,7 @@
 """Appendix B of the paper: the explicit updates, as printed, against the exact gradient."""
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from numpy.testing import assert_allclose
 
@@ -19,7 +20,6 @@ def test_reinforce_update_is_the_covariance_of_features_and_rewards(instance):
     π, X, r = at.probabilities[0], bandit.features[0], bandit.rewards[0]
     printed = X.T @ (np.diag(π) - np.outer(π, π)) @ r
     assert_allclose(printed, at.gradient[0], atol=1e-12 * (1 + np.abs(X).max() * np.abs(r).max()))
-    assert CLAIMS["eq-10"].check(SMALL).holds
 
 
 def test_printed_reinforce_update_lacks_a_parenthesis():
@@ -50,4 +50,8 @@ def test_grpo_update_is_the_gradient_over_the_std(instance):
         if j != a:
             printed = printed - np.sqrt(p / (1 - p)) * π[j] * x[j]
     assert_allclose(printed, at.gradient[0] / at.reward_std[0], atol=1e-9)
-    assert CLAIMS["eq-12"].check(SMALL).holds
+
+
+@pytest.mark.parametrize("id", ["eq-10", "eq-12"])
+def test_ledger_finds_that_it_holds(id):
+    assert CLAIMS[id].check(SMALL).label == "holds"

@@ -9,7 +9,7 @@ from curvature import LogLinearBandit, feature_diameter, hessian_extremes, momen
 from curvature.adversary import worst_case
 from curvature.ledger import CLAIMS, Budget, Verdict, inequalities
 from curvature.ledger.inequalities import log_std_gradient
-from curvature.ledger.ours import BINARY_PROFILE
+from curvature.ledger.ours import BINARY_PROFILE, ONE_CORRECT_PROFILE
 from tests.theory.support import (
     assert_broken_when_cut,
     assert_constant,
@@ -130,16 +130,18 @@ def test_profile_is_sharp_at_every_success(success):
     assert_sharp(inequalities.CURVATURE_BY_SUCCESS, rewards="binary", success=success, shapes=((3, 1),))
 
 
-@pytest.mark.parametrize(
-    ("success", "reached"), [(0.1, 1), (0.25, 1), (0.3, 0.96), (0.4, 0.8), (0.5, 1), (0.7, 1)]
-)
-def test_one_correct_response_leaves_a_gap_below_one_half(success, reached):
-    inequality = inequalities.CURVATURE_BY_SUCCESS
-    for K in (3, 4):
-        found = worst_case(
-            inequality, num_responses=K, dimension=1, success=success, restarts=3, polish=False
-        )
-        assert_allclose(found.ratio, reached, atol=1e-3)
+@pytest.mark.parametrize("success", ONE_CORRECT_PROFILE, ids=str)
+def test_one_correct_response_leaves_a_gap_below_one_half(success):
+    options = {"success": success, "shapes": ((3, 1), (4, 1))}
+    assert_sharp(inequalities.CURVATURE_BY_SUCCESS_OF_ONE, **options)
+    # Of C1, the bound for any number of correct responses: all, outside (1/4, 1/2), and 3/4 at the least.
+    reached = max(8 * success * (1 - 2 * success), 2 * success) if 0.25 < success < 0.5 else 1
+    assert_constant(inequalities.CURVATURE_BY_SUCCESS, reached - 1e-3, reached + 1e-9, **options)
+
+
+@given(instances_of(inequalities.CURVATURE_BY_SUCCESS_OF_ONE, "one_correct"))
+def test_curvature_of_one_correct_response_is_bounded_by_its_own_profile(instance):
+    assert_holds(inequalities.CURVATURE_BY_SUCCESS_OF_ONE, instance)
 
 
 def test_two_correct_responses_close_the_gap():

@@ -199,3 +199,13 @@ def test_help_documents_the_exit_codes():
     assert "exit codes: 0 done, 1 the committed ledger is stale" in " ".join(shown.stdout.split())
     assert "check" in shown.stdout
     assert "bounds" in shown.stdout
+
+
+def test_ctrl_c_ends_with_130_and_writes_nothing(monkeypatch, capsys, tmp_path):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("curvature.ledger.runner._outcomes", interrupted)
+    assert main(["check", "--only", "eq-12", "--output", str(tmp_path / "ledger.md")]) == 130
+    assert "interrupted; nothing was written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
