@@ -206,6 +206,6 @@ def test_ctrl_c_ends_with_130_and_writes_nothing(monkeypatch, capsys, tmp_path):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("curvature.ledger.runner._outcomes", interrupted)
-    assert main(["check", "--only", "eq-12", "--output", str(tmp_path / "ledger.md")]) == 130
+    assert cli.main(["check", "--only", "eq-12", "--output", str(tmp_path / "ledger.md")]) == 130
     assert "interrupted; nothing was written" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
