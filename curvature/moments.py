@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Moments", "hessian", "hessian_extremes", "hessian_vector_product", "moments"]
 
 # Bytes of weighted features handled at a time: two such blocks and one Hessian stay in a core's L2 cache.
-_BLOCK_BYTES = 1 << 18
+_BLOCK_BYTES = 1 << 19
 # Below this the squares that make up σ² may have underflowed, and σ is formed without squaring.
 _SMALL_VARIANCE = 1e-200
 
@@ -314,13 +314,12 @@ def _hessians(features: NDArray[np.float64], state: _State) -> NDArray[np.float6
     centered = np.empty((block, K, m))
     scaled = np.empty((block, K, m))
     for run in range(runs):
-        p = np.ascontiguousarray(state.probabilities[:, :, run])
-        w = np.ascontiguousarray(state.weighted[:, :, run])
+        w = np.ascontiguousarray(state.weighted[:, :, run])[:, :, None]
+        means = np.matmul(np.ascontiguousarray(state.probabilities[:, :, run])[:, None, :], features)
         for start in range(0, n, block):
             part = slice(start, min(start + block, n))
             size = part.stop - start
-            mean = np.matmul(p[part, None, :], features[part])
-            np.subtract(features[part], mean, out=centered[:size])
-            np.multiply(centered[:size], w[part, :, None], out=scaled[:size])
+            np.subtract(features[part], means[part], out=centered[:size])
+            np.multiply(centered[:size], w[part], out=scaled[:size])
             np.matmul(np.swapaxes(centered[:size], 1, 2), scaled[:size], out=out[run, part])
     return out

@@ -12,5 +12,26 @@ which is true and useless, and never NaN; one too small for a float is 0.
 """
 
 from curvature.bounds import paper, sharp
+from curvature.bounds._comparison import ImprovementThreshold, improvement_factor, improvement_threshold
+from curvature.bounds._expectations import (
+    ExpectedRun,
+    binomial_expectation,
+    expected_run,
+    smallest_variance_bound,
+)
+from curvature.bounds._repaired_theorems import RepairedRate, theorem_3_2_repaired, theorem_3_4_repaired
 
-__all__ = ["paper", "sharp"]
+__all__ = [
+    "ExpectedRun",
+    "ImprovementThreshold",
+    "RepairedRate",
+    "binomial_expectation",
+    "expected_run",
+    "improvement_factor",
+    "improvement_threshold",
+    "paper",
+    "sharp",
+    "smallest_variance_bound",
+    "theorem_3_2_repaired",
+    "theorem_3_4_repaired",
+]

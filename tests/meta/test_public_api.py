@@ -10,11 +10,16 @@ import pytest
 MODULES = [
     "curvature",
     "curvature.advantages",
+    "curvature.assumptions",
     "curvature.bandit",
+    "curvature.bounds",
     "curvature.bounds.paper",
     "curvature.bounds.sharp",
+    "curvature.flow",
     "curvature.geometry",
+    "curvature.interference",
     "curvature.moments",
+    "curvature.phases",
     "curvature.testing",
 ]
 HEAVY = ["torch", "pandas", "matplotlib", "sympy", "scipy", "tqdm", "hypothesis"]
