@@ -7,13 +7,12 @@ rounds. One thread.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import numpy as np
 
+from benchmarks.timing import print_table, race
 from curvature.advantages import Normalization, group_advantages
 
 NUM_REWARDS, GROUP_SIZE, EPS = 1_000_000, 8, 1e-6
@@ -98,18 +97,6 @@ def _contenders(dtype: type, rng: np.random.Generator) -> dict[str, dict[str, Ca
     }
 
 
-def _race(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Time each contender once a round, each right after an untimed call that warms it."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, contender in contenders.items():
-            contender()
-            start = time.perf_counter()
-            contender()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: median(times) for name, times in seconds.items()}
-
-
 def run(rounds: int = 9, seed: int = 0) -> list[dict[str, Any]]:
     """Return one row a work and contender, with the median time and its ratio to ours.
 
@@ -128,32 +115,12 @@ def run(rounds: int = 9, seed: int = 0) -> list[dict[str, Any]]:
     try:
         for dtype in (np.float64, np.float32):
             for work, contenders in _contenders(dtype, np.random.default_rng(seed)).items():
-                medians = _race(contenders, rounds)
-                rows += [
-                    {
-                        "work": f"advantages of {NUM_REWARDS:,} rewards, G = {GROUP_SIZE}: {work}",
-                        "contender": name,
-                        "seconds_median": seconds,
-                        "ratio_to_ours": seconds / medians[OURS],
-                    }
-                    for name, seconds in medians.items()
-                ]
+                title = f"advantages of {NUM_REWARDS:,} rewards, G = {GROUP_SIZE}: {work}"
+                rows += race(title, contenders, rounds, warm=True)
     finally:
         torch.set_num_threads(threads)
     return rows
 
 
-def main() -> None:
-    """Print the table."""
-    work = ""
-    for row in run():
-        if row["work"] != work:
-            work = row["work"]
-            print(work)
-        print(
-            f"  {row['contender']:26s}{row['seconds_median'] * 1e3:9.3f} ms{row['ratio_to_ours']:9.2f} x ours"
-        )
-
-
 if __name__ == "__main__":
-    main()
+    print_table(run())
