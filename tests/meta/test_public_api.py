@@ -10,6 +10,7 @@ import pytest
 MODULES = [
     "curvature",
     "curvature.advantages",
+    "curvature.ascent",
     "curvature.assumptions",
     "curvature.bandit",
     "curvature.bounds",
@@ -22,7 +23,7 @@ MODULES = [
     "curvature.phases",
     "curvature.testing",
 ]
-HEAVY = ["torch", "pandas", "matplotlib", "sympy", "scipy", "tqdm", "hypothesis"]
+HEAVY = ["numba", "torch", "pandas", "matplotlib", "sympy", "scipy", "tqdm", "hypothesis"]
 
 
 def _public_functions():
@@ -37,7 +38,7 @@ def _public_functions():
 
 
 def test_importing_the_package_loads_no_heavy_library():
-    code = f"import sys, curvature, curvature.bounds; print([m for m in {HEAVY} if m in sys.modules])"
+    code = f"import sys, curvature, curvature.bounds, curvature.ascent, curvature.flow; print([m for m in {HEAVY} if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
 
