@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# setuptools warns about every editable install of a flat layout; that is how one is meant to look.
+PIP := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # One BLAS thread a process: the work is many small matrices, and parallelism comes from processes.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
@@ -23,8 +24,8 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core
-	@echo "[setup] installing torch (CPU) and the test tools"
-	@$(PIP) --editable '.[test,torch]'
+	@echo "[setup] installing torch (CPU), the sweep backends and the test tools"
+	@$(PIP) --editable '.[test,torch,scale,logs]'
 	@touch $@
 
 reproduce: $(VENV)/.core
