@@ -28,10 +28,17 @@ $(VENV)/.test: $(VENV)/.core
 	@$(PIP) --editable '.[test,torch,scale,logs]'
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.bench
+	@echo "[setup] installing jax, for the comparison alone"
+	@$(PIP) --editable '.[bench]'
+	@touch $@
+
 reproduce: $(VENV)/.core
 	@$(BIN)/python -m experiments
 
 test: $(VENV)/.test lint types
+	@echo "[test] compiling the run engine, once for all test processes"
+	@$(BIN)/python -c "from curvature.ascent import compile_engine; compile_engine()"
 	@echo "[test] doctests and tests"
 	@$(BIN)/python -m pytest -n auto -q
 
@@ -46,7 +53,7 @@ types: $(VENV)/.test
 check: $(VENV)/.core
 	@$(BIN)/curvature check --check
 
-bench: $(VENV)/.test
+bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks
 
 clean:

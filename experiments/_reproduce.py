@@ -25,7 +25,20 @@ from experiments._experiment import (
 )
 
 # Longest first, so that two workers end at about the same time.
-FIGURES = ("std_ball", "curvature_vs_std", "gsm8k_profile", "advantage_presets")
+FIGURES = (
+    "overlap_phase_diagram",
+    "normaliser_shootout",
+    "race",
+    "std_ball",
+    "three_phases",
+    "curvature_vs_std",
+    "gsm8k_profile",
+    "rate_bounds",
+    "exact_rates",
+    "predicted_vs_measured",
+    "speedup_decomposition",
+    "advantage_presets",
+)
 NAMES = (_ledger_job.NAME, *FIGURES)
 WORKERS = 2
 # Whose numbers the report at the end quotes.

@@ -130,7 +130,7 @@ class State(NamedTuple):
     theta: Any  # (d, W)
     first_moment: Any  # (d, W) for Adam, else (0, W)
     second_moment: Any  # (d, W) for Adam, else (0, W)
-    squares: Any  # (W,): AdaGrad-norm's sum
+    past_norm: Any  # (W,): root of AdaGrad-norm's sum of squares
     last_step: Any  # (W,): the line search's last accepted step
     stopped_at: Any  # (W,): the iteration at which the run diverged, −1 while it has not
     key_1: Any  # (W,) of uint64

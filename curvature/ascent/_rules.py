@@ -31,16 +31,40 @@ def optimise(plan, state, iteration, v):
                 state.second_moment[k, run] = second
                 v[k, run] = _ratio(first / seen_1, np.sqrt(second / seen_2) + plan.epsilon)
         return
+    largest, norm = np.empty(W), np.empty(W)
+    largest_entries(v, largest)
     for run in range(W):
-        squares = 0.0
-        for k in range(d):
-            squares = fma(v[k, run], v[k, run], squares)
+        norm[run] = _scaled_norm(v, 0, d, largest[run], run)
         if plan.optimizer == ADAGRAD_NORM:
-            state.squares[run] += squares
-            squares = state.squares[run]
-        divisor = np.sqrt(squares) + plan.epsilon
+            both = max(norm[run], state.past_norm[run])
+            if both > 0.0:
+                here, past = norm[run] / both, state.past_norm[run] / both
+                state.past_norm[run] = both * np.sqrt(fma(here, here, past * past))
+            norm[run] = state.past_norm[run]
         for k in range(d):
-            v[k, run] = _ratio(v[k, run], divisor)
+            v[k, run] = _ratio(v[k, run], norm[run] + plan.epsilon)
+
+
+@compiled
+def largest_entries(a, out):
+    """Find max|a| of every run, out (W,), from a (·, W)."""
+    for run in range(a.shape[1]):
+        out[run] = 0.0
+    for k in range(a.shape[0]):
+        for run in range(a.shape[1]):
+            out[run] = max(out[run], abs(a[k, run]))
+
+
+@compiled
+def _scaled_norm(a, first, last, largest, run):
+    """Compute the norm of rows first to last of a run's column, whose squares might underflow unless scaled."""
+    if not largest > 0.0:
+        return 0.0
+    squares = 0.0
+    for k in range(first, last):
+        share = a[k, run] / largest
+        squares = fma(share, share, squares)
+    return largest * np.sqrt(squares)
 
 
 @compiled
@@ -67,14 +91,12 @@ def lengths(problem, v, out):
     rows = problem.basis.shape[0] // n
     coordinates = aligned(n * rows * W).reshape(n * rows, W)
     matmul(problem.basis, v, coordinates)
+    largest = np.empty(W)
+    largest_entries(coordinates, largest)
     for x in range(n):
         for run in range(W):
-            out[x, run] = 0.0
-        for c in range(x * rows, (x + 1) * rows):
-            for run in range(W):
-                out[x, run] = fma(coordinates[c, run], coordinates[c, run], out[x, run])
-        for run in range(W):
-            out[x, run] = 0.5 * problem.diameters[x] * np.sqrt(out[x, run])
+            norm = _scaled_norm(coordinates, x * rows, (x + 1) * rows, largest[run], run)
+            out[x, run] = 0.5 * problem.diameters[x] * norm
 
 
 @compiled

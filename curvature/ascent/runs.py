@@ -287,7 +287,7 @@ def _start(request: Request, task: _Task) -> tuple[State, Records, NDArray[np.fl
         theta=theta,
         first_moment=np.zeros(adam),
         second_moment=np.zeros(adam),
-        squares=np.zeros(W),
+        past_norm=np.zeros(W),
         last_step=np.full(W, -1.0),
         stopped_at=np.full(W, -1, dtype=np.int64),
         key_1=request.keys[0, runs],

@@ -31,5 +31,22 @@ __all__ = [
 ]
 
 # In this order they appear in the ledger.
-for _section in ("section_2", "section_3", "appendix_b", "appendix_c", "appendix_d", "ours"):
+_SECTIONS = (
+    "section_2",
+    "section_3",
+    "section_3_assumptions",
+    "section_3_theorems",
+    "section_3_comparison",
+    "appendix_b",
+    "appendix_c",
+    "appendix_d",
+    "appendix_d_e",
+    "ours",
+    "ours_rates",
+    "ours_overlap",
+    "ours_flow",
+    "hypotheses",
+    "related",
+)
+for _section in _SECTIONS:
     import_module(f"curvature.ledger.{_section}")

@@ -21,6 +21,7 @@ __all__ = [
     "Outcome",
     "Verdict",
     "judge_identity",
+    "judge_mended",
     "judge_needed",
     "judge_profile",
     "judge_repair",
@@ -313,3 +314,34 @@ def judge_needed(kept: Evidence, dropped: Evidence, reason: str = "") -> Outcome
         witness=dropped.witness,
         shows_witness=True,
     )
+
+
+def judge_mended(printed: Evidence, mended: Evidence, reason: str = "") -> Outcome:
+    """Judge an inequality by its worst ratio as printed, and, where that breaks it, by that of its repair.
+
+    Ours. Kind: rule of the ledger.
+
+    Parameters
+    ----------
+    printed, mended : Evidence
+        The worst instance for the inequality as it is printed and for the one that replaces it.
+    reason : str
+        One line: what is wrong and what the repair is.
+
+    Returns
+    -------
+    Outcome
+        With the numbers of the printed inequality. As :func:`judge_upper` if it holds; else holds as repaired if
+        the repair was tried and holds, and fails if not.
+
+    Examples
+    --------
+    >>> from curvature.ledger.evidence import Evidence
+    >>> judge_mended(Evidence(2.0, 1.0, 2.0, 1), Evidence(0.5, 1.0, 0.5, 10)).label
+    'holds as repaired'
+    """
+    outcome = judge_upper(printed.counting(printed.instances + mended.instances), reason)
+    mends = mended.instances > 0 and mended.ratio <= 1 + ROUNDING
+    if outcome.verdict is Verdict.FAILS and mends:
+        return replace(outcome, verdict=Verdict.REPAIRED)
+    return outcome

@@ -15,6 +15,14 @@ TINY = {
     "std_ball": {"instances": 20, "searches": 1},
     "curvature_vs_std": {"instances": 20, "searches": 1},
     "gsm8k_profile": {"questions": 200, "resamples": 3},
+    "rate_bounds": {"steps": 60, "prompts": 2},
+    "exact_rates": {"steps": 60, "copies": 3},
+    "predicted_vs_measured": {"prompts": 8, "seeds": 3, "steps": 60},
+    "speedup_decomposition": {"prompts": 2},
+    "overlap_phase_diagram": {"instances": 2, "tuning_instances": 1, "cells": 2, "steps": 100},
+    "normaliser_shootout": {"instances": 2, "tuning_instances": 1, "steps": 60},
+    "race": {"instances": 2, "tuning_instances": 1, "passes": 100},
+    "three_phases": {"instances": 1, "steps": 60},
     "advantage_presets": {"group_size": 3, "points": 3},
 }
 LARGEST = 300_000  # bytes of one committed file

@@ -20,7 +20,7 @@ def namespace():
 
 def test_readme_bounds_hold_on_its_own_example(namespace):
     bound = namespace["sharp"].hessian_norm(namespace["at"].reward_std, namespace["D"])
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     assert (bound >= namespace["norm"]).all()
     assert np.isfinite(bound / namespace["norm"]).all()
 
@@ -34,3 +34,9 @@ def test_readme_links_lead_to_files_of_the_repository():
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README.read_text(encoding="utf-8"))
     assert links
     assert [link for link in links if not (README.parent / link).exists()] == []
+
+
+def test_readme_runs_show_the_speed_up_that_the_readme_predicts(namespace):
+    steps = [run.time_to_target(0.9) for run in (namespace["none"], namespace["grpo"])]
+    assert np.all(np.asarray(steps[0]) > np.asarray(steps[1]))
+    assert np.all(namespace["predicted_speedup"](namespace["profile"], target=0.9).speedup > 1)

@@ -26,7 +26,9 @@ ROUNDING = 1e-12
 def test_certified_steps_never_lower_the_expected_reward(drawn, method, rule):
     bandit, theta = drawn
     trace = ascend(bandit, method, step=rule, num_steps=15, theta0=theta, record=("expected_reward",))
-    assert (np.diff(trace["expected_reward"][0]) >= -ROUNDING).all()
+    gain = np.diff(trace["expected_reward"][0])
+    assert (gain[np.isfinite(gain)] >= -ROUNDING).all()
+    assert len(gain) == np.isfinite(gain).sum() or trace.diverged[0]
 
 
 @given(
@@ -64,8 +66,8 @@ def test_every_update_gains_what_b1_promises_whatever_chose_it(
 def test_the_width_certifies_at_least_what_the_diameter_does(bandit, method):
     trace = ascend(bandit, method, step=0.5, num_steps=5, record=PROMISES)
     diameter, width = (trace[name][0, :-1] for name in PROMISES[1:])
-    finite = np.isfinite(diameter)
-    assert (width - diameter >= -ROUNDING * (1 + np.abs(diameter)))[finite].all()
+    finite = np.isfinite(diameter)  # −inf where a step is so long that its promise overflows
+    assert (width[finite] - diameter[finite] >= -ROUNDING * (1 + np.abs(diameter[finite]))).all()
 
 
 @given(drawn=bandits_with_theta(max_prompts=4))

@@ -152,6 +152,18 @@ def test_an_update_that_is_not_a_number_stops_the_run():
     assert np.isfinite(trace.theta).all()
 
 
+@pytest.mark.parametrize("method", ["normalized", "adagrad_norm"])
+def test_a_gradient_whose_square_underflows_still_has_a_direction(method):
+    bandit = LogLinearBandit.two_arm([1e-200, 1e-210])
+    trace = ascend(
+        bandit, method, step="certified", num_steps=2, record=("step", "update_norm", "certified_gain")
+    )
+    assert not trace.diverged[0]
+    # αp − σα²/8 with σ = √p is largest at α = 4√p.
+    assert trace["update_norm"][0, 0] == pytest.approx(4e-100)
+    assert trace["certified_gain"][0, 0] > 0
+
+
 def test_prompts_that_cannot_move_stay_where_they_are_under_every_weighting():
     bandit = LogLinearBandit.two_arm([0.0, 1.0, 0.5])
     for method in ("reinforce", "grpo", "variance", "batch", "interference"):
