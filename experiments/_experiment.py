@@ -25,6 +25,8 @@ FIGURES = ROOT / "figures"
 KINDS = ("csv", "svg", "png", "json")
 # Two digits more than a plot can show: a last digit that differs between machines does not change the file.
 CSV_DIGITS = "%.6g"
+# What a sweep lets the command line choose.
+ENGINE = ("workers", "backend", "address", "store")
 _PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "curvature")
 
 
@@ -57,6 +59,8 @@ class Experiment:
         Files it depends on beside its own module, the package and this one.
     headline : callable
         ``headline(df) -> dict`` of the numbers worth quoting.
+    sweeps : bool
+        Whether ``run`` takes ``engine``, keyword arguments of :func:`curvature.sweeps.sweep`.
     """
 
     stem: str
@@ -66,6 +70,7 @@ class Experiment:
     dials: Mapping[str, Dial]
     inputs: tuple[Path, ...] = ()
     headline: Callable[[DataFrame], dict[str, Any]] = field(default=lambda _: {})
+    sweeps: bool = False
 
     def sizes(self, *, quick: bool = False) -> dict[str, int]:
         """Return the value of every dial."""
@@ -127,7 +132,10 @@ def main_of(experiment: Experiment, argv: list[str] | None = None) -> int:
             type=int,
             help=f"{dial.help} ({dial.full}; {dial.quick} with --quick)",
         )
+    if experiment.sweeps:
+        _add_engine_arguments(parser)
     given = parser.parse_args(argv)
+    engine = {name: getattr(given, name) for name in ENGINE} if experiment.sweeps else None
     sizes = experiment.sizes(quick=given.quick)
     sizes |= {name: getattr(given, name) for name in sizes if getattr(given, name) is not None}
     try:
@@ -135,8 +143,8 @@ def main_of(experiment: Experiment, argv: list[str] | None = None) -> int:
         for name, value in sizes.items():
             require_count(f"--{name.replace('_', '-')}", value)
         directory = given.output_dir or default_directory(quick=given.quick)
-        outcome = produce(experiment, {"seed": given.seed, **sizes}, directory)
-    except (OSError, ValueError) as error:
+        outcome = produce(experiment, {"seed": given.seed, **sizes}, directory, engine)
+    except (ImportError, OSError, ValueError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     print(f"{outcome.name}: {outcome.status} in {outcome.seconds:.1f} s")
@@ -145,7 +153,22 @@ def main_of(experiment: Experiment, argv: list[str] | None = None) -> int:
     return 0
 
 
-def produce(experiment: Experiment, arguments: Mapping[str, int], directory: Path) -> Outcome:
+def _add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what runs the cells of a sweep: the figure does not depend on it."""
+    parser.add_argument("--workers", type=int, default=1, help="cells at once (1)")
+    parser.add_argument(
+        "--backend", choices=("threads", "processes", "dask", "ray"), default="threads", help="what runs them"
+    )
+    parser.add_argument("--address", help="of a dask scheduler or a ray head; a local cluster when left out")
+    parser.add_argument("--store", type=Path, help="folder that keeps finished cells, to go on after a kill")
+
+
+def produce(
+    experiment: Experiment,
+    arguments: Mapping[str, int],
+    directory: Path,
+    engine: Mapping[str, Any] | None = None,
+) -> Outcome:
     """Run an experiment, draw it, and put its files in place once all of them are complete.
 
     Parameters
@@ -156,6 +179,8 @@ def produce(experiment: Experiment, arguments: Mapping[str, int], directory: Pat
         ``seed`` and the dials.
     directory : Path
         Made if it does not exist.
+    engine : mapping, optional
+        How a sweep is carried out; the result does not depend on it.
 
     Returns
     -------
@@ -166,7 +191,9 @@ def produce(experiment: Experiment, arguments: Mapping[str, int], directory: Pat
 
     inputs = inputs_digest(experiment, arguments)
     start = time.perf_counter()
-    df = experiment.run(**arguments)
+    # Cells kept by other code are not this code's cells.
+    how = {} if engine is None else {"engine": {**engine, "version": inputs}}
+    df = experiment.run(**arguments, **how)
     with plotting.style():
         drawing = figure_of(experiment.plot(df))
         files = plotting.render(drawing)

@@ -16,10 +16,13 @@ import numpy as np
 from curvature import plotting
 from curvature.ascent import ascend, prompt_weights
 from curvature.interference import certified_speedup
+from curvature.sweeps import sweep
 from experiments import _runs
 from experiments._experiment import ROOT, Dial, Experiment, main_of, require_count
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
     from pandas import DataFrame
 
@@ -52,7 +55,12 @@ CAPTION = (
 
 
 def run(
-    instances: int = 8, tuning_instances: int = 4, cells: int = 6, steps: int = 2000, seed: int = 0
+    instances: int = 8,
+    tuning_instances: int = 4,
+    cells: int = 6,
+    steps: int = 2000,
+    seed: int = 0,
+    engine: Mapping[str, Any] | None = None,
 ) -> DataFrame:
     """Measure the speed-up in every cell.
 
@@ -68,6 +76,8 @@ def run(
         Length of a run; tuned runs have half of it.
     seed : int
         Of all draws.
+    engine : mapping, optional
+        Keyword arguments of :func:`curvature.sweeps.sweep`: workers, backend, store. The result does not depend on it.
 
     Returns
     -------
@@ -76,22 +86,31 @@ def run(
         :func:`experiments._runs.compare`, and predicted (median over instances; rule "certified" only),
         reinforce_step, grpo_step and edges (number of arms whose tuned step is an end of the grid).
     """
-    import pandas as pd
-
     require_count("instances", instances, least=2)
     require_count("tuning_instances", tuning_instances)
     require_count("cells", cells, least=2)
     require_count("steps", steps, least=2)
-    rows = []
-    for overlap in _chosen(OVERLAPS, cells):
-        for std in _chosen(STDS, cells):
-            bandits = _instances(overlap, std, range(instances), seed)
-            first = _runs.FIRST_TUNING_SEED
-            tuning = _instances(overlap, std, range(first, first + tuning_instances), seed)
-            cell = {"overlap": overlap, "reward_std": std, "instances": instances}
-            rows.append(cell | {"rule": "certified"} | _certified(bandits, steps))
-            rows.append(cell | {"rule": "tuned"} | _tuned(bandits, tuning, max(1, steps // 2)))
-    return pd.DataFrame(rows)
+    sizes = {"instances": instances, "tuning_instances": tuning_instances, "steps": steps, "seed": seed}
+    table = [
+        {"overlap": overlap, "reward_std": std, **sizes}
+        for overlap in _chosen(OVERLAPS, cells)
+        for std in _chosen(STDS, cells)
+    ]
+    found = sweep(table, run_cell, **{"progress": False, **(engine or {})})
+    return found.drop(columns=["tuning_instances", "steps", "seed"])
+
+
+def run_cell(
+    overlap: float, reward_std: float, instances: int, tuning_instances: int, steps: int, seed: int
+) -> list[dict[str, Any]]:
+    """Measure one cell: a row for certified steps and one for tuned steps."""
+    bandits = _instances(overlap, reward_std, range(instances), seed)
+    first = _runs.FIRST_TUNING_SEED
+    tuning = _instances(overlap, reward_std, range(first, first + tuning_instances), seed)
+    return [
+        {"rule": "certified"} | _certified(bandits, steps),
+        {"rule": "tuned"} | _tuned(bandits, tuning, max(1, steps // 2)),
+    ]
 
 
 def success_of(reward_std: float) -> NDArray[np.float64]:
@@ -361,6 +380,7 @@ EXPERIMENT = Experiment(
     },
     inputs=(ROOT / "experiments" / "_runs.py",),
     headline=headline,
+    sweeps=True,
 )
 
 

@@ -1,6 +1,7 @@
 """The cells of the phase diagram are what the axes say, and its prediction is that of the certificates."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from curvature import moments
@@ -65,3 +66,19 @@ def test_certified_prediction_errs_in_direction_where_prompts_overlap():
 def test_a_size_out_of_range_is_named():
     with pytest.raises(ValueError, match="cells is 1; a whole number of at least 2 is needed"):
         diagram.run(cells=1)
+
+
+@pytest.mark.filterwarnings("ignore")  # dask and ray have many of their own
+@pytest.mark.parametrize("backend", ["processes", "dask", "ray"])
+def test_the_sweep_gives_the_same_frame_on_every_engine_and_from_its_store(backend, tmp_path):
+    for module in {"processes": ["joblib"], "dask": ["distributed"], "ray": ["ray"]}[backend]:
+        pytest.importorskip(module, reason=f"{module} (extra `scale`) is not installed")
+    sizes = {"instances": 2, "tuning_instances": 1, "cells": 2, "steps": 20}
+    alone = diagram.run(**sizes)
+    engine = {"backend": backend, "workers": 2, "store": tmp_path}
+    pd.testing.assert_frame_equal(diagram.run(**sizes, engine=engine), alone, check_exact=True)
+    kept = sorted(tmp_path.iterdir())
+    assert len(kept) == 4
+    kept[0].unlink()  # as if killed before the last cell
+    again = diagram.run(**sizes, engine={"store": tmp_path})
+    pd.testing.assert_frame_equal(again, alone, check_exact=True)
