@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from multiprocessing.pool import Pool
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.pool import Pool
 
 
-def worker_pool(workers: int) -> Pool:
-    """Start worker processes; leaving the ``with`` block, by Ctrl-C or otherwise, ends them.
+@contextmanager
+def worker_pool(workers: int) -> Iterator[Pool]:
+    """Start worker processes; leaving the ``with`` block early, by Ctrl-C or otherwise, ends them.
+
+    At the end of the block they end by themselves: one that is ended leaves its semaphores behind.
 
     Parameters
     ----------
     workers : int
         How many.
 
-    Returns
-    -------
+    Yields
+    ------
     Pool
         Of spawned processes, which read the limits on BLAS threads before numpy loads.
     """
-    return multiprocessing.get_context("spawn").Pool(workers, initializer=_ignore_ctrl_c)
+    with multiprocessing.get_context("spawn").Pool(workers, initializer=_ignore_ctrl_c) as pool:
+        yield pool
+        pool.close()
+        pool.join()
 
 
 def _ignore_ctrl_c() -> None:
