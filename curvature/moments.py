@@ -266,12 +266,24 @@ def _read_theta(bandit: LogLinearBandit, theta: ArrayLike) -> tuple[NDArray[np.f
 
 
 def _restore(array: NDArray[np.float64], batch: tuple[int, ...]) -> NDArray[np.float64]:
-    """Move the runs from the last axis to the batch axes in front."""
-    runs_first = np.ascontiguousarray(np.moveaxis(array, -1, 0))
+    """Move the runs from the last axis to the batch axes in front, in memory of the caller's own."""
+    runs_first = np.array(np.moveaxis(array, -1, 0), order="C")
     return runs_first.reshape(batch + runs_first.shape[1:])
 
 
 def _state(bandit: LogLinearBandit, thetas: NDArray[np.float64]) -> _State:
+    """Return the policy's state, and keep the last one: moments and Hessians are often asked for at one θ."""
+    if len(thetas) != 1:
+        return _new_state(bandit, thetas)
+    key = thetas.tobytes()
+    kept = bandit.__dict__.get("_last_state")
+    if kept is None or kept[0] != key:
+        kept = key, _new_state(bandit, thetas)
+        bandit.__dict__["_last_state"] = kept
+    return kept[1]
+
+
+def _new_state(bandit: LogLinearBandit, thetas: NDArray[np.float64]) -> _State:
     logits = np.matmul(bandit.centered_features, thetas.T)
     logits += bandit.base_logits[..., None]
     mode = logits.argmax(axis=1)[:, None, :]

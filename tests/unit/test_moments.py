@@ -178,3 +178,21 @@ def test_bad_theta_is_refused_in_one_sentence(function, theta, message):
 def test_bad_vector_is_refused_in_one_sentence():
     with pytest.raises(ValueError, match=r"vector has shape \(2,\)"):
         hessian_vector_product(_ragged(), np.zeros(4), np.zeros(2))
+
+
+def test_what_is_returned_belongs_to_the_caller():
+    bandit, theta = _ragged(), np.ones(4)
+    first = moments(bandit, theta)
+    kept = [np.array(value) for value in first]
+    for value in first:
+        value[...] = 7.0
+    for again, before in zip(moments(bandit, theta), kept, strict=True):
+        np.testing.assert_array_equal(again, before)
+
+
+def test_a_theta_changed_in_place_is_another_theta():
+    bandit, theta = _ragged(), np.zeros(4)
+    before = hessian(bandit, theta)
+    theta += 1.0
+    np.testing.assert_array_equal(hessian(bandit, theta), hessian(_ragged(), np.ones(4)))
+    assert not np.array_equal(hessian(bandit, theta), before)
