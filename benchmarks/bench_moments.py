@@ -47,7 +47,16 @@ def _moments_and_hessians() -> list[dict[str, Any]]:
     axes = (None, 0, 0)
     twice_reverse = vmap(jacrev(jacrev(objective)), in_dims=axes)
     forward_reverse = vmap(torch_hessian(objective), in_dims=axes)
+    slope = vmap(jacrev(objective), in_dims=axes)
     np.testing.assert_allclose(twice_reverse(at, phi, r).numpy(), hessian(bandit, theta), atol=1e-12)
+
+    def all_by_torch() -> torch.Tensor:
+        """Compute what ours does: J, σ and g beside the Hessians."""
+        p = torch.softmax(phi @ at, dim=-1)
+        mean = (p * r).sum(-1, keepdim=True)
+        torch.sqrt((p * (r - mean) ** 2).sum(-1))
+        slope(at, phi, r)
+        return twice_reverse(at, phi, r)
 
     def ours() -> None:
         new = next(thetas)
@@ -59,6 +68,7 @@ def _moments_and_hessians() -> list[dict[str, Any]]:
         {
             "curvature": ours,
             "numpy loop over prompts": lambda: _prompt_loop(bandit, theta),
+            "torch, Hessian by vmap(jacrev(jacrev))": all_by_torch,
             "torch vmap(jacrev(jacrev)), Hessian alone": lambda: twice_reverse(at, phi, r),
             "torch vmap(torch.func.hessian), Hessian alone": lambda: forward_reverse(at, phi, r),
         },
