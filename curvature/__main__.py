@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from curvature._files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,7 +114,7 @@ def _check(arguments: argparse.Namespace) -> int:
         only = None if arguments.only is None else {claim.id for claim in claims}
         return _report_staleness(committed, render(claims, outcomes, budget), only, path)
     if whole or arguments.output:
-        write_atomically(path, render(claims, outcomes, budget))
+        write_atomically(path, render(claims, outcomes, budget).encode())
         print(f"wrote {path}: {len(claims)} of {len(CLAIMS)} claims.", file=sys.stderr)
     elif not arguments.json:
         print(render_table(claims, outcomes), end="")
@@ -178,24 +179,6 @@ def _report_staleness(committed: str, fresh: str, only: set[str] | None, path: P
         return 1
     print(f"{path} is up to date.", file=sys.stderr)
     return 0
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file under a temporary name beside it, then rename: a reader sees the old file or the new one.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    text : str
-        Its content.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _add_bounds_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curvature._files import write_atomically
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -290,14 +292,6 @@ def is_same_record(path: Path, record: Mapping[str, Any]) -> bool:
     fresh = json.loads(json.dumps(record))
     made = dict.fromkeys(("inputs_sha256", "versions", "wall_time_s"))
     return {**stored, **made} == {**fresh, **made}
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is at all times either the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
 
 
 def mark_made_here(directory: Path, name: str, inputs: str, paths: Iterable[Path]) -> None:

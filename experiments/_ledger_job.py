@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from curvature._files import write_atomically
 from experiments._experiment import (
     FIGURES,
     ROOT,
@@ -16,7 +17,6 @@ from experiments._experiment import (
     mark_made_here,
     source_files,
     versions,
-    write_atomically,
 )
 
 NAME = "paper_checks"

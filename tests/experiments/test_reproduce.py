@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from curvature import plotting
+from curvature._files import write_atomically
 from experiments import _experiment, _ledger_job, _reproduce
 from experiments._experiment import ROOT, Dial, Experiment, Outcome, main_of, produce, reuse
 from experiments._reproduce import Failure, Job
@@ -293,7 +294,7 @@ def test_verdicts_are_counted_by_kind():
 def test_the_ledger_is_reused_while_code_and_file_stay(tmp_path):
     path = _ledger_job.target(tmp_path)
     assert _ledger_job.reuse(tmp_path, quick=True) is None
-    _experiment.write_atomically(path, b"# Paper checks\n")
+    write_atomically(path, b"# Paper checks\n")
     _experiment.mark_made_here(tmp_path, _ledger_job.NAME, _ledger_job._inputs(quick=True), [path])
     found = _ledger_job.reuse(tmp_path, quick=True)
     assert isinstance(found, Outcome)

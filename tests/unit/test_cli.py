@@ -9,6 +9,7 @@ import pytest
 
 import curvature.ledger
 from curvature import __main__ as cli
+from curvature._files import write_atomically
 from curvature.ledger import Evidence, Registry
 from curvature.ledger.verdicts import judge_upper
 
@@ -132,7 +133,7 @@ def test_interrupted_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatc
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        cli.write_atomically(path, "new")
+        write_atomically(path, b"new")
     assert path.read_text(encoding="utf-8") == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["ledger.md"]
 
@@ -140,7 +141,7 @@ def test_interrupted_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatc
 def test_finished_write_replaces_the_file(tmp_path):
     path = tmp_path / "ledger.md"
     path.write_text("old", encoding="utf-8")
-    cli.write_atomically(path, "σ ≤ 1/2\n")
+    write_atomically(path, "σ ≤ 1/2\n".encode())
     assert path.read_text(encoding="utf-8") == "σ ≤ 1/2\n"
     assert [entry.name for entry in tmp_path.iterdir()] == ["ledger.md"]
 
