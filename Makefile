@@ -28,7 +28,7 @@ $(VENV)/.test: $(VENV)/.core
 	@$(PIP) --editable '.[test,torch,scale,logs]'
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.bench
+$(VENV)/.bench: $(VENV)/.core
 	@echo "[setup] installing jax, for the comparison alone"
 	@$(PIP) --editable '.[bench]'
 	@touch $@
