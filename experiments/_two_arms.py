@@ -30,17 +30,9 @@ def group_weight(group_size: int) -> Callable[[Any], Any]:
     callable
         a_G of an array of success rates in (0, 1).
     """
-    return partial(_group_weight, group_size)
+    from curvature.groups import effective_weight
 
-
-def _group_weight(group_size: int, success: Any) -> NDArray[np.float64]:
-    from scipy.special import comb
-
-    G, k = group_size, np.arange(1, group_size)
-    p = np.asarray(success, dtype=np.float64)[..., None]
-    # p(1 − p) is divided out of every term, so that none is 0/0 at the ends.
-    terms = comb(G, k) * np.sqrt(k / G * (1 - k / G)) * p ** (k - 1) * (1 - p) ** (G - k - 1)
-    return terms.sum(axis=-1)
+    return partial(effective_weight, group_size=group_size)
 
 
 def plain_group_weight(group_size: int) -> Callable[[Any], Any]:
@@ -56,7 +48,9 @@ def plain_group_weight(group_size: int) -> Callable[[Any], Any]:
     callable
         Of an array of success rates.
     """
-    return lambda success: np.full(np.shape(success), 1 - 1 / group_size)
+    from curvature.groups import effective_weight
+
+    return partial(effective_weight, group_size=group_size, normalization="none")
 
 
 def crossing_time(values: ArrayLike, level: float) -> NDArray[np.float64]:

@@ -3,10 +3,7 @@
 Both panels come from one call of ``group_advantages`` a preset, on the G + 1 groups of size G with 0, 1, …, G
 successes. A preset that normalises over the batch sees them as its batch.
 
-The weight is exact. A group with k successes has the expected gradient estimate
-(1/G)[k A₁(k)(1−p) − (G−k) A₀(k) p](m₁−m₀), A₁ and A₀ the advantages of a success and of a failure in it and
-m₁−m₀ the difference of the mean features; ∇J = p(1−p)(m₁−m₀). So E ĝ = weight · ∇J with
-weight = Σ_k Bin(k; G, p) [k A₁(k)(1−p) − (G−k) A₀(k) p] / (G p(1−p))   (theory D1 where the A sum to zero).
+The weight is exact: E ĝ = weight · ∇J, from :func:`curvature.groups.effective_weight`.
 """
 
 from __future__ import annotations
@@ -61,35 +58,6 @@ def success_and_failure(
     return success, failure
 
 
-def effective_weight(preset: str | Normalization, success_rate: Any, group_size: int) -> NDArray[np.float64]:
-    """Compute the factor between the expected update of a group and the gradient, exactly.
-
-    Parameters
-    ----------
-    preset : str or Normalization
-        One that acts on each group by itself.
-    success_rate : array_like, shape (m,)
-        p in (0, 1).
-    group_size : int
-        G.
-
-    Returns
-    -------
-    ndarray, shape (m,)
-        E ĝ = weight · ∇J.
-    """
-    from scipy.stats import binom
-
-    convention = PRESETS[preset] if isinstance(preset, str) else preset
-    if convention.spread in {"batch", "pooled"} or convention.baseline == "batch":
-        raise ValueError(f"{preset} looks at the whole batch: no weight of a single group exists.")
-    p = np.asarray(success_rate, dtype=np.float64)[:, None]
-    G, k = group_size, np.arange(group_size + 1)
-    success, failure = success_and_failure(convention, G)
-    total = binom.pmf(k, G, p) * (k * success * (1 - p) - (G - k) * failure * p)
-    return total.sum(axis=1) / (G * p[:, 0] * (1 - p[:, 0]))
-
-
 def run(group_size: int = 8, points: int = 161, seed: int = 0) -> DataFrame:
     """Tabulate advantages under every preset and weights under some.
 
@@ -111,6 +79,8 @@ def run(group_size: int = 8, points: int = 161, seed: int = 0) -> DataFrame:
     import pandas as pd
     from scipy.special import expit, logit
 
+    from curvature.groups import effective_weight
+
     require_count("group_size", group_size, least=2)
     require_count("points", points, least=2)
     rows = []
@@ -130,7 +100,7 @@ def run(group_size: int = 8, points: int = 161, seed: int = 0) -> DataFrame:
             "group_size": group_size,
             "preset": preset,
             "success_rate": rates,
-            "weight": effective_weight(preset, rates, group_size),
+            "weight": effective_weight(rates, group_size, preset),
         })
         for preset in WEIGHTED
     ]

@@ -45,6 +45,7 @@ _SECTIONS = (
     "ours_rates",
     "ours_overlap",
     "ours_flow",
+    "ours_groups",
     "hypotheses",
     "related",
 )

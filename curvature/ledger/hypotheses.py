@@ -9,7 +9,7 @@ import numpy as np
 
 from curvature.bandit import LogLinearBandit
 from curvature.ledger.empirical import Measured, exactly, judge_difference, judge_interval, mean_interval
-from curvature.ledger.group_ratio import PROFILES, best_exponent, committed_share, speed_ratio
+from curvature.ledger.group_ratio import PROFILES, committed_share
 from curvature.ledger.registry import CLAIMS
 from curvature.ledger.tuned_runs import (
     MULTIPLES,
@@ -117,6 +117,8 @@ def h1_tuned(budget: Budget) -> Outcome:
 )
 def h2_exponent(budget: Budget) -> Outcome:
     """Maximise exact sums over e in [0, 4]; a spread of more than 1/20 counts."""
+    from curvature.groups import best_exponent
+
     sizes = (4, 8, 16, 64)
     best = {name: [best_exponent(success, G) for G in sizes] for name, success in PROFILES.items()}
     table = np.array(list(best.values()))
@@ -141,12 +143,15 @@ def h2_exponent(budget: Budget) -> Outcome:
 )
 def h2_near_one(budget: Budget) -> Outcome:
     """Compare e = 1 with the best e on 64 prompts of p(1 − p) log-uniform in [1/(2G), 2/G], p < 1/2."""
+    from curvature.advantages import Normalization
+    from curvature.groups import best_exponent, gain_ratio
+
     measured, told = [], []
     for G in (8, 16, 64):
         variance = np.minimum(np.geomspace(0.5 / G, 2 / G, 64), 0.25)
         success = 0.5 - np.sqrt(0.25 - variance)
         e = best_exponent(success, G)
-        share = speed_ratio(success, G, 1.0) / speed_ratio(success, G, e)
+        share = gain_ratio(success, G, "grpo", Normalization(exponent=e))
         measured.append(Measured(f"share at G = {G}", exactly(share, 64), 0.99))
         told.append(f"{e:.2f}")
     return judge_interval(measured, 3 * 64, f"Best e {', '.join(told)}")

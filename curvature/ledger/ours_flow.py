@@ -335,7 +335,7 @@ def largest_lead(
     figure="exact_rates",
 )
 def finite_groups(budget: Budget) -> Outcome:
-    """Put a_G, summed over k correct of G through the group advantages, in the flow from p₀ = 1e−8 and 1e−9."""
+    """Put a_G, exact for groups of G, in the flow from p₀ = 1e−8 and 1e−9."""
     errors, told = [], []
     for G in GROUPS:
         factor, exponent = finite_group_escape(G)
@@ -344,28 +344,13 @@ def finite_groups(budget: Budget) -> Outcome:
     return judge_identity(max(errors), 1e-3, len(errors), "; ".join(told) + ", exponent −1 to 1/1000.")
 
 
-def group_weight(success: NDArray[np.float64], group_size: int) -> NDArray[np.float64]:
-    """a_G(p) = Σ_k Bin(k; G, p)·(k/G)·A_k/(p(1 − p)), A_k the advantage of a correct response among k."""
-    from curvature.advantages import group_advantages
-
-    G = group_size
-    rewards = np.tril(np.ones((G + 1, G)), -1)
-    advantage = group_advantages(rewards)[:, 0]  # the first response is correct unless none is
-    advantage[0] = 0.0
-    p = np.asarray(success, dtype=np.float64)[..., None]
-    k = np.arange(1, G)
-    ways = np.array([math.comb(G, int(one)) for one in k], dtype=np.float64)
-    # One p and one 1 − p of each term cancel against p(1 − p).
-    terms = ways * p ** (k - 1) * (1 - p) ** (G - k - 1) * k / G * advantage[1:G]
-    return terms.sum(axis=-1)
-
-
 def finite_group_escape(group_size: int) -> tuple[float, float]:
     """How many times sooner than REINFORCE a_G escapes from p₀ = 1e−9, and the exponent of p₀ there."""
     from curvature.flow import time_to_success
+    from curvature.groups import effective_weight
 
     def weight(p: NDArray[np.float64]) -> NDArray[np.float64]:
-        return group_weight(p, group_size)
+        return effective_weight(p, group_size)
 
     early, late = (float(time_to_success(p0, 0.5, weight=weight)) for p0 in (1e-8, 1e-9))
     plain = float(time_to_success(1e-9, 0.5, exponent=0))

@@ -11,7 +11,6 @@ from curvature.bandit import LogLinearBandit
 from curvature.ledger.budget import random_instances
 from curvature.ledger.evidence import Evidence
 from curvature.ledger.identities import moderate_instances
-from curvature.ledger.ours_flow import group_weight
 from curvature.ledger.registry import CLAIMS
 from curvature.ledger.verdicts import Outcome, judge_identity, judge_upper
 from curvature.moments import hessian_extremes, moments
@@ -188,17 +187,13 @@ def arcsine_error(bandit: LogLinearBandit, theta: Array, direction: Array) -> Ar
     test=f"{TESTS}::test_fidelity_of_eight_samples",
 )
 def fidelity_values(budget: Budget) -> Outcome:
-    """Sum over k correct of G through the group advantages; errors in units of half of the last printed digit."""
-    found = {at: fidelity(*at) for at in FIDELITY}
+    """Sum over the count of the other correct responses; errors in units of half of the last printed digit."""
+    from curvature.groups import fidelity
+
+    found = {at: float(fidelity(p, G)) for at in FIDELITY for G, p in [at]}
     errors = [abs(value - FIDELITY[at]) / 5e-5 for at, value in found.items()]
     told = ", ".join(f"{value:.6f} at {at}" for at, value in found.items())
     return judge_identity(max(errors), 1.0, len(errors), f"{told}.")
-
-
-def fidelity(group_size: int, success: float) -> float:
-    """σ·a_G(p)."""
-    p = np.array([success])
-    return float((np.sqrt(p * (1 - p)) * group_weight(p, group_size))[0])
 
 
 @CLAIMS.claim(

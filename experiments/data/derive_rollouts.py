@@ -3,7 +3,7 @@
     python experiments/data/derive_rollouts.py FOLDER
 
 FOLDER holds files named ``<model>_<dataset>_<prompt>_T<temperature>_<n>x<G>.jsonl``, one completion a line with the
-fields step, group, reward, boxed, length and truncated.
+fields step, group, question, reward, boxed, length and truncated.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ COLUMNS = (
     "temperature",
     "step",
     "group",
+    "question",
     "reward",
     "strict",
     "length",
@@ -39,8 +40,8 @@ COLUMNS = (
 )
 
 
-def read_run(path: Path) -> list[list[Any]]:
-    """Read one file: a row a completion."""
+def read_run(path: Path, questions: dict[tuple[str, str], int]) -> list[list[Any]]:
+    """Read one file: a row a completion. `questions` numbers the distinct texts of all files, and grows."""
     named = NAME.fullmatch(path.stem)
     if named is None:
         raise ValueError(f"{path.name} does not say its model, data set, prompt and temperature in its name.")
@@ -50,7 +51,8 @@ def read_run(path: Path) -> list[list[Any]]:
         try:
             one: dict[str, Any] = json.loads(line)
             grade = [int(one["reward"]), int(bool(one["reward"]) and one["boxed"])]
-            row = [one["step"], one["group"], *grade, one["length"], int(one["truncated"])]
+            question = questions.setdefault((told[1], one["question"]), len(questions))
+            row = [one["step"], one["group"], question, *grade, one["length"], int(one["truncated"])]
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"line {number} of {path} is not a graded completion ({error!r}).") from error
         rows.append([path.stem, *told, *row])
@@ -67,7 +69,8 @@ def main(argv: list[str] | None = None) -> int:
         files = sorted(arguments.folder.glob("*.jsonl"))
         if not files:
             raise ValueError(f"{arguments.folder} holds no .jsonl file.")
-        rows = [row for path in files for row in read_run(path)]
+        questions: dict[tuple[str, str], int] = {}
+        rows = [row for path in files for row in read_run(path, questions)]
     except (OSError, ValueError) as error:
         print(f"derive_rollouts: {error}", file=sys.stderr)
         return 2

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from curvature import PRESETS, LogLinearBandit, group_advantages, moments
+from curvature.groups import effective_weight
 from experiments import advantage_presets
-from experiments.advantage_presets import effective_weight
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +36,20 @@ def test_one_success_in_eight_is_as_published(table, preset, success, failure):
 
 def test_leave_one_out_mean_is_unbiased_and_the_group_mean_shrinks_by_one_minus_one_over_g():
     p = np.array([0.001, 0.3, 0.5, 0.95])
-    np.testing.assert_allclose(effective_weight("rloo", p, 8), 1.0, rtol=1e-12)
-    np.testing.assert_allclose(effective_weight("none", p, 8), 7 / 8, rtol=1e-12)
+    np.testing.assert_allclose(effective_weight(p, 8, "rloo"), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(effective_weight(p, 8, "none"), 7 / 8, rtol=1e-12)
 
 
 def test_groups_of_two_make_grpo_reinforce_at_another_scale():
-    np.testing.assert_allclose(effective_weight("grpo", [0.01, 0.4, 0.9], 2), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(effective_weight([0.01, 0.4, 0.9], 2, "grpo"), 1.0, rtol=1e-12)
 
 
 def test_weight_of_grpo_saturates_at_root_g_minus_one_for_rare_successes():
-    assert effective_weight("grpo", [1e-7], 8)[0] == pytest.approx(np.sqrt(7), rel=1e-5)
+    assert effective_weight([1e-7], 8, "grpo")[0] == pytest.approx(np.sqrt(7), rel=1e-5)
 
 
 def test_weight_of_grpo_approaches_one_over_the_std_in_large_groups():
-    assert effective_weight("grpo", [0.3], 2000)[0] == pytest.approx(1 / np.sqrt(0.21), rel=2e-3)
+    assert effective_weight([0.3], 2000, "grpo")[0] == pytest.approx(1 / np.sqrt(0.21), rel=2e-3)
 
 
 def test_weight_is_the_factor_between_sampled_updates_and_the_gradient():
@@ -62,14 +62,14 @@ def test_weight_is_the_factor_between_sampled_updates_and_the_gradient():
     for preset in advantage_presets.WEIGHTED:
         update = (group_advantages(rewards, preset=preset) * score).mean(axis=1)
         gradient = moments(bandit, np.zeros(1)).gradient[0, 0]
-        expected = effective_weight(preset, [p], G)[0] * gradient
+        expected = effective_weight([p], G, preset)[0] * gradient
         assert update.mean() == pytest.approx(expected, abs=5 * update.std() / np.sqrt(groups))
 
 
 @pytest.mark.parametrize("preset", ["batch", "areal", "lite_ppo", "ms_swift_reinforce_plus_plus"])
-def test_a_preset_of_the_whole_batch_has_no_weight(preset):
-    with pytest.raises(ValueError, match=f"{preset} looks at the whole batch"):
-        effective_weight(preset, [0.5], 8)
+def test_a_preset_of_the_whole_batch_has_no_weight_without_the_std_of_a_batch(preset):
+    with pytest.raises(ValueError, match="pass batch_std"):
+        effective_weight([0.5], 8, preset)
 
 
 def test_presets_that_share_a_row_differ_by_less_than_the_figure_shows(table):

@@ -7,7 +7,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from curvature import LogLinearBandit
+from curvature.advantages import Normalization
 from curvature.ascent import ascend
+from curvature.groups import best_exponent, certified_gain, gain_ratio
 from curvature.ledger import CLAIMS, Budget, Verdict, hypotheses
 from curvature.ledger.empirical import (
     Interval,
@@ -18,8 +20,7 @@ from curvature.ledger.empirical import (
     share_interval,
     slope_interval,
 )
-from curvature.ledger.group_ratio import PROFILES, best_exponent, group_moments, speed_ratio
-from curvature.ledger.ours_flow import group_weight
+from curvature.ledger.group_ratio import PROFILES
 from curvature.ledger.tuned_runs import (
     MULTIPLES,
     certified_arm,
@@ -118,26 +119,19 @@ def test_run_that_falls_short_counts_as_its_length():
     assert (steps.tolist(), short) == ([5.0], 1)
 
 
-def test_group_moments_are_those_of_the_group_estimate():
-    p = np.array([0.05, 0.3, 0.8])
-    inner, _ = group_moments(p, 8, 1.0)
-    assert_allclose(inner, p**2 * (1 - p) ** 2 * group_weight(p, 8), rtol=1e-12)
-    # e = 0: the group mean without a std has the weight 1 − 1/G.
-    assert_allclose(group_moments(p, 8, 0.0)[0], (1 - 1 / 8) * (p * (1 - p)) ** 2, rtol=1e-12)
-
-
 def test_grpo_gains_little_on_a_step_of_eight_samples():
     for success in PROFILES.values():
-        assert 1.0 < speed_ratio(success, 8, 1.0) / speed_ratio(success, 8, 0.0) < 1.1
+        assert 1.0 < gain_ratio(success, 8) < 1.1
 
 
 def test_best_exponent_depends_on_group_size_and_profile():
     assert CLAIMS["H2-exponent"].check(SMALL).verdict is Verdict.HOLDS
     e = best_exponent(PROFILES["uniform"], 8)
-    best = speed_ratio(PROFILES["uniform"], 8, e)
-    assert all(best >= speed_ratio(PROFILES["uniform"], 8, other) for other in np.linspace(0, 4, 41))
+    best = certified_gain(PROFILES["uniform"], 8, Normalization(exponent=e))
+    for other in np.linspace(0, 4, 41):
+        assert best >= certified_gain(PROFILES["uniform"], 8, Normalization(exponent=float(other)))
     # One sample right of two, or of three, has one std: no exponent is better than another.
-    assert speed_ratio([0.1, 0.4], 3, 0.0) == pytest.approx(speed_ratio([0.1, 0.4], 3, 2.0))
+    assert gain_ratio([0.1, 0.4], 3, "none", Normalization(exponent=2.0)) == pytest.approx(1)
 
 
 def test_exponent_one_is_near_optimal_around_one_success_a_group():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from curvature import LogLinearBandit, moments
+from curvature.groups import fidelity
 from curvature.ledger import CLAIMS, Budget, Verdict, related
 from curvature.ledger.budget import random_instances
 from curvature.testing import assert_upper
@@ -85,9 +86,9 @@ def test_a_weight_that_is_not_grpos_is_not_the_arcsine(monkeypatch):
 
 
 def test_fidelity_of_eight_samples():
-    assert round(related.fidelity(8, 0.5), 4) == 0.9278
-    assert round(related.fidelity(8, 0.05), 4) == 0.5390
+    assert round(float(fidelity(0.5, 8)), 4) == 0.9278
+    assert round(float(fidelity(0.05, 8)), 4) == 0.5390
     # It is the mean sample std over the population's, here from draws.
     draws = np.random.default_rng(0).random((200_000, 8)) < 0.05
-    assert_allclose(draws.std(axis=1).mean() / math.sqrt(0.0475), related.fidelity(8, 0.05), rtol=0.01)
+    assert_allclose(draws.std(axis=1).mean() / math.sqrt(0.0475), float(fidelity(0.05, 8)), rtol=0.01)
     assert CLAIMS["fidelity"].check(SMALL).verdict is Verdict.HOLDS
