@@ -23,6 +23,9 @@ TINY = {
     "normaliser_shootout": {"instances": 2, "tuning_instances": 1, "steps": 60},
     "race": {"instances": 2, "tuning_instances": 1, "passes": 100},
     "three_phases": {"instances": 1, "steps": 60},
+    "finite_group_weight": {"groups": 200, "points": 5},
+    "exponent_map": {"medians": 2, "prompts": 2000},
+    "silent_groups": {"groups": 50, "resamples": 20},
     "advantage_presets": {"group_size": 3, "points": 3},
 }
 LARGEST = 300_000  # bytes of one committed file
