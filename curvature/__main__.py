@@ -1,7 +1,7 @@
-"""The command line: ``curvature check`` runs the ledger, ``curvature bounds`` prints bounds of one prompt.
+"""The command line: ``check`` runs the ledger, ``bounds`` prints bounds of one prompt, ``diagnose`` reads a run's log.
 
 Exit codes: 0 done (a claim that fails is a result, not an error), 1 the committed ledger is stale or missing
-(``check --check``), 2 a bad argument.
+(``check --check``), 2 a bad argument or a log that cannot be read, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from curvature import _diagnose_command
 from curvature._files import write_atomically
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="curvature",
         description="When does dividing the advantage by the group's reward std help, by how much, and why?",
-        epilog="exit codes: 0 done, 1 the committed ledger is stale or missing (check --check), 2 bad argument",
+        epilog="exit codes: 0 done, 1 the committed ledger is stale or missing (check --check), 2 bad argument or "
+        "unreadable log, 130 interrupted",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
@@ -255,6 +257,12 @@ COMMANDS = (
         "check", "measure every claim of the ledger and write paper_checks.md", _add_check_arguments, _check
     ),
     Command("bounds", "the paper's bounds beside ours, for one prompt", _add_bounds_arguments, _bounds),
+    Command(
+        "diagnose",
+        "should this run divide by the std? answered from its rollout log",
+        _diagnose_command.add_arguments,
+        _diagnose_command.run,
+    ),
 )
 
 if __name__ == "__main__":

@@ -29,14 +29,18 @@ FIGURES = (
     "overlap_phase_diagram",
     "normaliser_shootout",
     "race",
+    "exponent_map",
     "std_ball",
     "three_phases",
+    "should_i_divide",
     "curvature_vs_std",
     "gsm8k_profile",
     "rate_bounds",
     "exact_rates",
     "predicted_vs_measured",
     "speedup_decomposition",
+    "finite_group_weight",
+    "silent_groups",
     "advantage_presets",
 )
 NAMES = (_ledger_job.NAME, *FIGURES)

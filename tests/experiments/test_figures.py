@@ -22,6 +22,7 @@ TINY = {
     "overlap_phase_diagram": {"instances": 2, "tuning_instances": 1, "cells": 2, "steps": 100},
     "normaliser_shootout": {"instances": 2, "tuning_instances": 1, "steps": 60},
     "race": {"instances": 2, "tuning_instances": 1, "passes": 100},
+    "should_i_divide": {"prompts": 3, "seeds": 2},
     "three_phases": {"instances": 1, "steps": 60},
     "finite_group_weight": {"groups": 200, "points": 5},
     "exponent_map": {"medians": 2, "prompts": 2000},
