@@ -43,6 +43,8 @@ FIGURES = (
     "silent_groups",
     "advantage_presets",
 )
+# Drawn by a make target of its own: a thousand simulated logs a cell take too long for the main job.
+BY_THEMSELVES = ("interval_coverage",)
 NAMES = (_ledger_job.NAME, *FIGURES)
 WORKERS = 2
 # Whose numbers the report at the end quotes.

@@ -9,6 +9,7 @@ from curvature.groups.inference import (
     SuccessDistribution,
     estimate,
     fit_success_distribution,
+    std_mean_bounds,
     success_interval,
 )
 from curvature.groups.moments import (
@@ -45,6 +46,7 @@ __all__ = [
     "implicit_objective",
     "plug_in_std",
     "silent_probability",
+    "std_mean_bounds",
     "success_interval",
     "total_variance",
     "unbiased_variance",
