@@ -18,12 +18,19 @@ __all__ = ["notes_of"]
 
 
 def notes_of(
-    choice: Choice, table: GroupTable, faults: Faults, *, lost: int, split: int, cut_step: int | None
+    choice: Choice,
+    table: GroupTable,
+    faults: Faults,
+    *,
+    lost: int,
+    split: int,
+    apart: bool,
+    cut_step: int | None,
 ) -> tuple[Note, ...]:
     """Return the notes of a log."""
     return (
         *_of_files(choice, faults),
-        *_of_steps(table, split, cut_step),
+        *_of_steps(split, apart, cut_step),
         *_of_sizes(choice, table),
         *_of_rewards(table, lost),
         *_of_layout(choice, table, faults),
@@ -60,12 +67,17 @@ def _was(number: int) -> str:
     return "was" if number == 1 else "were"
 
 
-def _of_steps(table: GroupTable, split: int, cut_step: int | None) -> Iterator[Note]:
+def _of_steps(split: int, apart: bool, cut_step: int | None) -> Iterator[Note]:
     if split:
+        rule = (
+            "a group id counts for its own file, so that those of several processes or runs are not mixed; rows of a "
+            "resumed run count twice"
+            if apart
+            else "rows of equal step and group count as one group, also those of a run that was resumed"
+        )
         yield Note(
             "split_step",
-            f"{split} step{'s are' if split > 1 else ' is'} spread over several files: rows of equal step and group "
-            "count as one group, also those of a run that was resumed.",
+            f"{split} step{'s are' if split > 1 else ' is'} spread over several files: {rule}.",
             split,
         )
     if cut_step is not None:

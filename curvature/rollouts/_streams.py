@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from curvature.rollouts._blocks import recorded_end
 from curvature.rollouts._faults import Faults, LogError
 
 __all__ = ["LINE_LIMIT", "Block", "blocks", "is_pickle", "natural_order", "open_bytes", "stem"]
@@ -71,7 +73,11 @@ def blocks(path: Path, faults: Faults) -> Iterator[Block]:
     pending: list[bytes] = []
     held, line, skipping = 0, 1, False
     with open_bytes(path) as file:
-        for chunk in _chunks(file, path):
+        # A step that a Recorder has begun and not ended is not in the log yet.
+        end = recorded_end(path)
+        if end is not None and end < path.stat().st_size:
+            faults.unfinished.append(path)
+        for chunk in _chunks(file, path, end):
             if isinstance(chunk, str):
                 faults.break_off(path, line, chunk)
                 break
@@ -100,17 +106,19 @@ def blocks(path: Path, faults: Faults) -> Iterator[Block]:
             yield Block(rest, line, unfinished=True)
 
 
-def _chunks(file: IO[bytes], path: Path) -> Iterator[bytes | str]:
-    """Yield the bytes of a file; at last, where it breaks off, the reason as a text."""
+def _chunks(file: IO[bytes], path: Path, end: int | None) -> Iterator[bytes | str]:
+    """Yield the bytes of a file up to `end`, if one is given; at last, where it breaks off, the reason as a text."""
     first, reason, more = True, "", True
+    left = sys.maxsize if end is None else end
     while more:
         pieces: list[bytes] = []
         size = 0
         try:
             # read would lose what it has unzipped before the break, so the chunk is put together of pieces.
-            while size < _CHUNK and (piece := file.read1(_CHUNK)):  # type: ignore[attr-defined]
+            while size < _CHUNK and left and (piece := file.read1(min(_CHUNK, left))):  # type: ignore[attr-defined]
                 pieces.append(piece)
                 size += len(piece)
+                left -= len(piece)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             reason = f"the gzip stream breaks off here ({error})"
         except OSError as error:

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
     from curvature.advantages import Normalization
 
-__all__ = ["SCHEMES", "ConventionFinding", "Diagnosis", "Estimate", "Limit", "Prediction", "Source", "Verdict"]
+__all__ = [
+    "SCHEMES",
+    "ConventionFinding",
+    "Diagnosis",
+    "Estimate",
+    "Limit",
+    "Prediction",
+    "Source",
+    "Verdict",
+]
 
 SCHEMES = {
     "none": "no std: r − mean",

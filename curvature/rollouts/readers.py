@@ -113,9 +113,12 @@ def _read(choice: Choice, faults: Faults) -> RolloutLog:
     from curvature.rollouts._notes import notes_of
 
     folder, sample, seen = Folder(), StepSample(), _StepsByFile(len(choice.files))
-    cutter = _Cutter(choice.group_size)
+    cutter, apart = _Cutter(choice.group_size), _Apart()
+    keep_apart = _ids_belong_to_files(choice)
     for index, rows in _ahead(_rows_of_files(choice, faults)):
         group = cutter.cut(rows.step, rows.group)
+        if keep_apart:
+            group = apart.keys(index, rows.step, group)
         starts = run_starts(rows.step, group)
         folder.add(rows.step, group, rows.reward, starts)
         sample.add(rows.step, group, rows.reward, rows.advantage, starts)
@@ -136,7 +139,9 @@ def _read(choice: Choice, faults: Faults) -> RolloutLog:
         sample=rows,
         bad_rows=faults.bad_rows,
         first_bad_rows=tuple(faults.first),
-        notes=notes_of(choice, table, faults, lost=lost, split=seen.split(), cut_step=cut_step),
+        notes=notes_of(
+            choice, table, faults, lost=lost, split=seen.split(), apart=keep_apart, cut_step=cut_step
+        ),
         groups_are_prompts=choice.groups_are_prompts and choice.group_size is None,
         preset=choice.layout.preset,
     )
@@ -210,6 +215,41 @@ class _Cutter:
         part = place // self._size
         # The first part keeps its key; the others get new ones that no key has by chance.
         return part if group is None else np.where(part == 0, group, mixed(group ^ mixed(part)))
+
+
+def _ids_belong_to_files(choice: Choice) -> bool:
+    """Whether group 7 of one file is another group than group 7 of the next."""
+    # So in tables that no trainer's layout explains, which several processes or runs may have written; not where the
+    # group is the prompt itself.
+    return (
+        len(choice.files) > 1
+        and choice.layout.name in {"jsonl", "csv", "parquet"}
+        and not choice.groups_are_prompts
+        and choice.group_size is None
+    )
+
+
+class _Apart:
+    """Tells equal group ids of different files apart, but for a group that one file breaks off and the next goes on."""
+
+    def __init__(self) -> None:
+        self._file = 0
+        self._last: tuple[int, int, int] | None = None
+        self._seam: tuple[int, int, int] | None = None
+
+    def keys(self, index: int, step: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return keys that are unique over files; those of the first file are its ids."""
+        if index != self._file:
+            self._file, self._seam = index, self._last
+        key = group if index == 0 else mixed(group ^ mixed(np.full_like(group, index)))
+        if self._seam is not None:
+            same = (step == self._seam[0]) & (group == self._seam[1])
+            run = same.size if same.all() else int(same.argmin())
+            key = np.where(np.arange(key.size) < run, self._seam[2], key)
+            if run < same.size:
+                self._seam = None
+        self._last = int(step[-1]), int(group[-1]), int(key[-1])
+        return key
 
 
 class _StepsByFile:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from curvature.advantages import PRESETS, group_advantages
 from curvature.rollouts.log import RolloutLog
 from curvature.rollouts.readers import FORMATS, LogError, read_rollouts
+from curvature.rollouts.recorder import Recorder
 from tests.logs import make_golden
 from tests.unit.written_logs import codes, lines, row
 
@@ -218,6 +219,49 @@ def test_a_step_in_two_files_is_noticed_unless_one_goes_on_where_the_other_ends(
     assert "split_step" not in codes(read_rollouts(tmp_path))
     lines(tmp_path / "log_2.jsonl", row(2), row(3), row(4))
     assert codes(read_rollouts(tmp_path))["split_step"] == 2
+
+
+def test_equal_group_ids_of_several_files_are_different_groups(tmp_path):
+    for rank, reward in ((0, 0.0), (1, 1.0)):
+        lines(
+            tmp_path / f"rank_{rank}.jsonl",
+            *(row(s, g, reward) for s in (1, 2) for g in (0, 1) for _ in range(4)),
+        )
+    log = read_rollouts(tmp_path)
+    assert log.groups.size.tolist() == [4] * 8
+    assert log.groups.is_silent.all()
+    assert codes(log) == {"split_step": 2}
+
+
+def test_equal_prompts_of_several_files_are_one_group(tmp_path):
+    for part in (0, 1):
+        lines(
+            tmp_path / f"part_{part}.jsonl", *({"step": 0, "prompt": "p", "reward": float(i)} for i in (0, 1))
+        )
+    assert read_rollouts(tmp_path).groups.size.tolist() == [4]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4])
+def test_a_group_that_goes_on_in_the_next_file_stays_one(tmp_path, cut):
+    rows = [row(1, 0, 1.0)] * 4 + [row(2, g, float(i)) for g in (0, 1) for i in range(4)]
+    lines(tmp_path / "part_0.jsonl", *rows[: 4 + cut])
+    lines(tmp_path / "part_1.jsonl", *rows[4 + cut :])
+    assert read_rollouts(tmp_path).groups.size.tolist() == [4] * 3
+
+
+def test_a_step_that_a_recorder_has_not_ended_is_not_read(tmp_path):
+    path = tmp_path / "rollouts.jsonl"
+    with Recorder(path) as recorder:
+        recorder.record(0, [0, 0, 1, 1], [1, 0, 1, 1])
+        recorder.record(1, [0, 0, 1, 1], [1, 0, 1, 1])
+    whole = path.read_bytes()
+    second = whole.index(b'{"step": 1')
+    for end in range(second, len(whole)):  # even the last line break is part of the step
+        path.write_bytes(whole[:end])
+        log = read_rollouts(path)
+        assert log.steps.tolist() == [0]
+        assert log.groups.size.tolist() == [2, 2]
+        assert codes(log) == ({"unfinished_line": 1} if end > second else {})
 
 
 def test_nemo_rl_asks_for_the_group_size_where_texts_do_not_tell_it(tmp_path):
