@@ -8,12 +8,15 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-ch
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help reproduce test lint types check bench clean
+.PHONY: help reproduce test lint types check bench coverage trl-log deep clean
 
 help:
 	@echo "make reproduce  set up, check every claim, redraw every figure (only what is out of date)"
 	@echo "make test       set up, then lint, types, doctests and tests"
 	@echo "make check      is the committed paper_checks.md what the code says now?"
+	@echo "make coverage   how often the intervals hold the truth: 1,000 simulated logs a cell, about 10 minutes"
+	@echo "make deep       every property on 5,000 examples, from a random seed that is printed"
+	@echo "make trl-log    train a tiny model with TRL and record its logs anew (installs trl)"
 	@echo "make bench      speed beside what a user would pick instead, with ratios"
 
 $(VENV)/.core: pyproject.toml constraints.txt
@@ -55,6 +58,23 @@ check: $(VENV)/.core
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks
+
+coverage: $(VENV)/.core
+	@$(BIN)/python -m experiments.interval_coverage --workers 2 --backend processes --store .cache/coverage
+	@$(BIN)/python -m experiments.interval_coverage --check figures/interval_coverage.csv
+
+$(VENV)/.trl: $(VENV)/.test
+	@echo "[setup] installing trl, to make real logs with it"
+	@$(PIP) --editable '.[trl]'
+	@touch $@
+
+trl-log: $(VENV)/.trl
+	@$(BIN)/python -m tests.logs.make_trl_log
+
+SEED ?= $(shell $(PYTHON) -c "import random; print(random.randrange(2**31))")
+deep: $(VENV)/.test
+	@echo "[deep] hypothesis, 5,000 examples a property; seed $(SEED) (again with: make deep SEED=$(SEED))"
+	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -n auto -q tests/properties -p no:cacheprovider --hypothesis-seed=$(SEED)
 
 clean:
 	rm -rf $(VENV) .cache figures/.cache figures/quick .pytest_cache .ruff_cache .hypothesis *.egg-info

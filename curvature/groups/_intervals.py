@@ -20,7 +20,7 @@ def success_interval(
 ) -> tuple[Any, Any]:
     """Return an interval for each success rate p, from k ~ Bin(G, p): {p : k is no surprise under p}.
 
-    Clopper and Pearson 1934; Wilson 1927; by :func:`scipy.stats.binomtest`. Kind: confidence interval.
+    Wilson 1927, Clopper and Pearson 1934, by :func:`scipy.stats.binomtest`. Ours: one call for each distinct (k, G).
     Holds when: the rollouts of a group are independent and share one success rate.
 
     Parameters

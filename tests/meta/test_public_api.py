@@ -18,13 +18,28 @@ MODULES = [
     "curvature.bounds.sharp",
     "curvature.flow",
     "curvature.geometry",
+    "curvature.groups",
     "curvature.interference",
     "curvature.moments",
     "curvature.phases",
+    "curvature.rollouts",
+    "curvature.rollouts.recorder",
     "curvature.sweeps",
     "curvature.testing",
 ]
-HEAVY = ["numba", "torch", "pandas", "matplotlib", "sympy", "scipy", "tqdm", "hypothesis"]
+HEAVY = [
+    "numba",
+    "torch",
+    "pandas",
+    "matplotlib",
+    "sympy",
+    "scipy",
+    "tqdm",
+    "hypothesis",
+    "pyarrow",
+    "rich",
+    "jinja2",
+]
 
 
 def _public_functions():
@@ -39,7 +54,9 @@ def _public_functions():
 
 
 def test_importing_the_package_loads_no_heavy_library():
-    modules = "curvature, curvature.bounds, curvature.ascent, curvature.flow"
+    modules = (
+        "curvature, curvature.bounds, curvature.ascent, curvature.flow, curvature.groups, curvature.rollouts"
+    )
     code = f"import sys, {modules}; print([m for m in {HEAVY} if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

@@ -20,7 +20,7 @@ def namespace():
 
 def test_readme_bounds_hold_on_its_own_example(namespace):
     bound = namespace["sharp"].hessian_norm(namespace["at"].reward_std, namespace["D"])
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
     assert (bound >= namespace["norm"]).all()
     assert np.isfinite(bound / namespace["norm"]).all()
 
@@ -40,3 +40,9 @@ def test_readme_runs_show_the_speed_up_that_the_readme_predicts(namespace):
     steps = [run.time_to_target(0.9) for run in (namespace["none"], namespace["grpo"])]
     assert np.all(np.asarray(steps[0]) > np.asarray(steps[1]))
     assert np.all(namespace["predicted_speedup"](namespace["profile"], target=0.9).speedup > 1)
+
+
+def test_readme_names_the_convention_of_its_log_and_the_weights_of_its_group(namespace):
+    assert "verl" in namespace["found"].convention.presets
+    weights = namespace["effective_weight"]([0.05, 0.5], group_size=8)
+    assert weights.round(2).tolist() == [2.47, 1.86]
