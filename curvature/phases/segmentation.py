@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curvature.groups import success_interval
 from curvature.phases._dynamic import (
     LARGEST_AUTOCORRELATION,
     LEAST_NOISE,
@@ -351,13 +352,5 @@ def false_alarm_rate(
             drawn, max_segments=max_segments, min_length=min_length, model=model, noise=noise
         )
         alarms += found.num_segments > 1
-    low, high = _clopper_pearson(alarms, count)
-    return FalseAlarm(alarms / count, low, high, count)
-
-
-def _clopper_pearson(successes: int, trials: int) -> tuple[float, float]:
-    from scipy.special import betaincinv
-
-    low = betaincinv(successes, trials - successes + 1, 0.025) if successes else 0.0
-    high = betaincinv(successes + 1, trials - successes, 0.975) if successes < trials else 1.0
-    return float(low), float(high)
+    low, high = success_interval(alarms, count, method="exact")
+    return FalseAlarm(alarms / count, float(low), float(high), count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +19,7 @@ LEVEL = 0.95
 
 def from_interval(interval: Any, what: str) -> Estimate:
     """Carry an interval of `curvature.groups` over, saying what it is of."""
-    return Estimate(
-        float(interval.value),
-        float(interval.low),
-        float(interval.high),
-        f"{what}; {interval.method}",
-        interval.level,
-    )
+    return replace(interval, method=f"{what}; {interval.method}")
 
 
 def exponential(interval: Any, what: str) -> Estimate:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from curvature.groups import Interval as Estimate
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -32,27 +34,6 @@ SCHEMES = {
     "variance": "group variance: (r − mean)/σ̂²",
 }
 """The counterfactual conventions, by the name that columns use. All have one scale: the same RMS advantage."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with an interval and how they were made.
-
-    Attributes
-    ----------
-    value, low, high : float
-        low and high are NaN where no interval can be given; `method` then says why.
-    method : str
-        One short sentence: estimator, interval, what is resampled.
-    level : float
-        Nominal coverage.
-    """
-
-    value: float
-    low: float
-    high: float
-    method: str
-    level: float = 0.95
 
 
 @dataclass(frozen=True)
