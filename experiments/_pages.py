@@ -1,4 +1,4 @@
-"""Fill the tables of docs/should-i-divide-by-the-std.md: ``python -m experiments._decision_page``."""
+"""Fill the tables of the pages in docs/ from the figures' numbers: ``python -m experiments._pages``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from curvature._files import write_atomically
 from curvature.rollouts._flags import FLAGS
 from experiments._experiment import FIGURES, ROOT
 
-__all__ = ["PAGE", "filled", "flags_table", "predictions_table"]
+__all__ = ["PAGES", "coverage_table", "filled", "flags_table", "predictions_table"]
 
-PAGE = ROOT / "docs" / "should-i-divide-by-the-std.md"
+PAGES = tuple(ROOT / "docs" / name for name in ("should-i-divide-by-the-std.md", "intervals.md"))
 GROUP_SIZE = 8
 NUMBERS = {
     "kappa": "certified gain of one step, κ_G",
@@ -58,23 +58,48 @@ def flags_table() -> str:
     return "\n".join(lines)
 
 
+def coverage_table() -> str:
+    """Tabulate the coverage study: a row a functional, a column a difficulty, G = 4 / 8 / 16 in each cell."""
+    from experiments.interval_coverage import FUNCTIONALS, PROFILES, SIZES, by_cell
+
+    table = by_cell(pd.read_csv(FIGURES / "interval_coverage.csv"))
+    shares = table.set_index(["functional", "difficulty", "group_size"])["coverage"]
+    sizes = " / ".join(map(str, SIZES))
+    lines = [
+        "| coverage in %, G = " + sizes + " | " + " | ".join(PROFILES) + " |",
+        "|---" * (1 + len(PROFILES)) + "|",
+    ]
+    for name, label in FUNCTIONALS.items():
+        cells = [
+            " / ".join(f"{100 * shares[name, difficulty, size]:.1f}" for size in SIZES)
+            for difficulty in PROFILES
+        ]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+TABLES = {
+    f"predictions at G = {GROUP_SIZE}": predictions_table,
+    "flags": flags_table,
+    "coverage": coverage_table,
+}
+
+
 def filled(text: str) -> str:
-    """Return the page with both tables made anew."""
-    for name, table in (
-        (f"predictions at G = {GROUP_SIZE}", predictions_table()),
-        ("flags", flags_table()),
-    ):
+    """Return a page with its tables made anew."""
+    for name, table in TABLES.items():
         pattern = re.compile(rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- end -->)", flags=re.DOTALL)
-        if not pattern.search(text):
-            raise ValueError(f"{PAGE.name} has no place for the table {name!r}.")
-        text = pattern.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
+        if pattern.search(text):
+            rows = table()
+            text = pattern.sub(lambda found, rows=rows: f"{found[1]}{rows}\n{found[2]}", text)
     return text
 
 
 def main() -> int:
-    """Write the page; return the exit status."""
-    write_atomically(PAGE, filled(PAGE.read_text(encoding="utf-8")).encode())
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    """Write the pages; return the exit status."""
+    for page in PAGES:
+        write_atomically(page, filled(page.read_text(encoding="utf-8")).encode())
+        print(f"wrote {page.relative_to(ROOT)}")
     return 0
 
 

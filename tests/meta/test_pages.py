@@ -1,4 +1,4 @@
-"""The tables of docs/should-i-divide-by-the-std.md are what the code and the figure's numbers say."""
+"""The tables of the pages in docs/ are what the code and the figures' numbers say."""
 
 import re
 from pathlib import Path
@@ -7,15 +7,21 @@ import pandas as pd
 import pytest
 
 from curvature.rollouts._flags import FLAGS
-from experiments._decision_page import filled, flags_table, predictions_table
+from experiments._pages import PAGES, TABLES, filled, flags_table, predictions_table
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "should-i-divide-by-the-std.md"
 
 
-def test_page_is_what_the_code_says():
-    text = PAGE.read_text(encoding="utf-8")
-    assert filled(text) == text, "write it anew by `python -m experiments._decision_page`"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page_is_what_the_code_says(page):
+    text = page.read_text(encoding="utf-8")
+    assert filled(text) == text, "write it anew by `python -m experiments._pages`"
+
+
+def test_every_table_has_its_place_in_one_page():
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    for name in TABLES:
+        assert sum(f"<!-- table: {name} -->" in text for text in texts) == 1
 
 
 def test_flags_table_has_every_trainer_and_its_switches():
