@@ -8,9 +8,8 @@ import pytest
 from curvature import plotting
 from experiments import _experiment
 from experiments._experiment import FIGURES, KINDS
-from experiments._reproduce import BY_THEMSELVES
+from experiments._reproduce import BY_THEMSELVES, load
 from experiments._reproduce import FIGURES as STEMS
-from experiments._reproduce import load
 
 TINY = {
     "std_ball": {"instances": 20, "searches": 1},
@@ -28,6 +27,8 @@ TINY = {
     "finite_group_weight": {"groups": 200, "points": 5},
     "exponent_map": {"medians": 2, "prompts": 2000},
     "silent_groups": {"groups": 50, "resamples": 20},
+    "one_step_worst_case": {"points": 2, "starts": 30},
+    "test_your_own_theorem": {"examples": 60, "points": 9},
     "advantage_presets": {"group_size": 3, "points": 3},
 }
 LARGEST = 300_000  # bytes of one committed file
