@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 
 import pytest
 
@@ -193,13 +192,14 @@ def test_fingerprint_sees_size_time_and_new_files_but_not_the_report(tmp_path):
 
 
 def test_running_process_follows_a_file_and_ends_at_ctrl_c(log):
-    options = ["--json", "--follow", "--every", "0.05", "--timeout", "60"]
-    arguments = [sys.executable, "-m", "curvature", "diagnose", str(log), *options]
     # A test run that was started in the background ignores Ctrl-C, and its children would inherit that.
-    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listening
-    ) as process:
+    listening = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from curvature.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    options = ["--json", "--follow", "--every", "0.05", "--timeout", "60"]
+    arguments = [sys.executable, "-c", listening, "diagnose", str(log), *options]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert counts(process.stdout.readline()) == [48]
             append(log, as_lines([(3, 0, True), (3, 0, False)]))
