@@ -11,8 +11,8 @@ from curvature.bandit import LogLinearBandit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LOGIT = 15.0  # responses as rare as e^−30: rare enough for every limit, and nothing underflows
-_THETA = 30.0
+LARGEST_LOGIT = 15.0  # responses as rare as e^−30: rare enough for every limit, and nothing underflows
+LARGEST_THETA = 30.0
 
 
 class SearchSpace:
@@ -55,7 +55,9 @@ class SearchSpace:
         if pinned:
             blocks[0][::d, 0] = 0.0
         blocks.append(
-            np.tile([-_THETA, _THETA], (d, 1)) if base == "uniform" else np.tile([-_LOGIT, _LOGIT], (K, 1))
+            np.tile([-LARGEST_THETA, LARGEST_THETA], (d, 1))
+            if base == "uniform"
+            else np.tile([-LARGEST_LOGIT, LARGEST_LOGIT], (K, 1))
         )
         blocks.append(np.tile([-1.0, 1.0], (K if rewards == "real" else 0, 1)))
         blocks.append(np.tile([-1.0, 1.0], (d if displaced else 0, 1)))
@@ -70,7 +72,9 @@ class SearchSpace:
         low, high = np.split(self.lower, self.cuts)[0], np.split(self.upper, self.cuts)[0]
         features = np.where(rng.random(features.shape) < 0.15, low, features)
         features = np.where(rng.random(features.shape) < 0.15, high, features)
-        scale = rng.choice([0.03, 0.1, 0.3], (count, 1)) * (_THETA if self.base == "uniform" else _LOGIT)
+        scale = rng.choice([0.03, 0.1, 0.3], (count, 1)) * (
+            LARGEST_THETA if self.base == "uniform" else LARGEST_LOGIT
+        )
         logits = np.clip(
             scale * rng.standard_normal(logits.shape),
             *(np.split(edge, self.cuts)[1] for edge in (self.lower, self.upper)),

@@ -1,10 +1,28 @@
 """Worst-case search: the instance that comes closest to breaking an inequality.
 
-An :class:`Inequality` says measured ≤ bound for every prompt of a bandit, at θ or at two points θ and θ + Δ.
-:func:`worst_case` looks for the single prompt with the largest ratio measured/bound: a wide random sample, then
-minimisers of scipy with restarts (truncated Newton in a box, Nelder–Mead to polish), every ratio computed by the public
-functions the inequality itself calls. The instance found is kept in a :class:`WorstCase`, which can be stored
-as JSON and replayed.
+An :class:`Inequality` says measured ≤ bound for every prompt of a bandit, at θ or at two points θ and θ + Δ. A
+:class:`StepClaim` says it about several prompts at once, usually about what a step gains. :func:`worst_case` looks for
+the instance with the largest ratio measured/bound, every ratio computed by the public functions the claim itself
+calls: a wide random sample, minimisers of scipy from the best of it (truncated Newton in a box), evolution
+(differential evolution, for claims about a step), and Nelder–Mead to polish. What is found is a :class:`WorstCase`,
+which can be stored as JSON and replayed to the last bit.
+
+To state a claim of your own about several prompts, write down its two sides:
+
+>>> import numpy as np
+>>> from curvature.adversary import StepClaim, worst_case
+>>> def sides(prompts, step):
+...     def gain(weights):
+...         direction = prompts.ascent(weights)
+...         unit = direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+...         return prompts.gain(step * unit).sum(axis=-1)
+...     return gain(1.0), gain(1 / prompts.reward_std)
+>>> claim = StepClaim("GRPO's step gains more than REINFORCE's of the same length", sides, steps=(0.01, 10.0))
+>>> found = worst_case(claim, num_prompts=2, num_responses=2, dimension=1, overlap=0.0, starts=50, restarts=1)
+>>> found.ratio > 1.5, found.replay(claim) == found.ratio
+(True, True)
+
+:meth:`StepClaim.of_bandits` takes sides written for one bandit at a time, in terms of any function of this package.
 
 Why small instances suffice, and are searched first. For a unit vector u, uᵀ∇²J u and ⟨u, ∇J⟩ depend on the
 features only through their projections ⟨u, φ⟩, and neither the diameter nor the spectral norm of the features
@@ -12,22 +30,28 @@ grows under projection: a bound on ‖∇²J‖ or ‖∇J‖ in D or X has its 
 there is a second direction, so d = 2. For K: at d = 1 and a fixed reward level a bound in D is a statement about
 the law of (⟨u, φ⟩, r) which is linear in that law once two or three of its moments are fixed, and the extreme
 laws of such a problem have at most one atom more than there are moments: K ≤ 4. The ledger searches K up to 6
-and d up to 3 all the same, so that this argument is tested and not presupposed.
+and d up to 3 all the same, so that this argument is tested and not presupposed. A claim about n prompts and a sum of
+their gains is searched for n ≤ 3: what two prompts cannot break by pulling against each other a third may.
 
 Base logits may be free although the paper has none: one more coordinate ε b_xy, with θ = 1/ε there, gives the
 same policy with features as close to the given ones as one likes, so the supremum is the same. The search over
 θ with a uniform base (``base="uniform"``) is the paper's own setting, dimension by dimension.
+
+On the way derivatives are taken, and why not by autodiff, see :mod:`curvature._search`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from curvature import _search_space
 from curvature._inequality import Inequality
+from curvature._search import Stage
+from curvature._search_tasks import Shape, Task, run_tasks
+from curvature._step_claim import Prompts, StepClaim
 from curvature.bandit import LogLinearBandit
 
 if TYPE_CHECKING:
@@ -35,17 +59,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from curvature._search_space import SearchSpace
-
-__all__ = ["Inequality", "WorstCase", "worst_case"]
+__all__ = ["Inequality", "Prompts", "Stage", "StepClaim", "WorstCase", "worst_case"]
 
 RewardChoice = Literal["one_correct", "binary", "real"]
 BaseChoice = Literal["free", "uniform"]
-
-_STEP = 1e-6  # of the central differences: the cube root of the rounding of a ratio, roughly
-# A truncated Newton method: as good here as L-BFGS-B, and it calls no BLAS, whose threads cost more than they save.
-_NEWTON = {"maxfun": 200, "ftol": 1e-13, "gtol": 1e-9, "xtol": 1e-10}
-_NELDER_MEAD = {"maxfev": 250, "xatol": 1e-9, "fatol": 1e-13}
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,7 @@ class WorstCase:
     ratio : float
         measured/bound there.
     bandit : LogLinearBandit
-        One prompt.
+        One prompt; for a claim about several, all of them.
     theta : ndarray, shape (d,)
         The first point.
     displacement : ndarray of shape (d,), or None
@@ -68,6 +85,10 @@ class WorstCase:
         The best ratio after the sample, after each restart, and after the polish.
     evaluations : int
         Instances whose ratio was computed.
+    step : float or None
+        Its step, for a claim about one.
+    stages : tuple of Stage
+        Name, best ratio and number of evaluations after each part of the search; ``trace`` holds the same ratios.
 
     Examples
     --------
@@ -83,22 +104,26 @@ class WorstCase:
     displacement: NDArray[np.float64] | None
     trace: tuple[float, ...]
     evaluations: int
+    step: float | None = None
+    stages: tuple[Stage, ...] = ()
 
-    def replay(self, inequality: Inequality) -> float:
+    def replay(self, claim: Inequality | StepClaim) -> float:
         """Compute the ratio of the stored instance anew.
 
         Parameters
         ----------
-        inequality : Inequality
+        claim : Inequality or StepClaim
             Usually the one attacked; another one measures the same instance by another claim.
 
         Returns
         -------
         float
-            Equal to ``ratio`` for the inequality attacked.
+            Equal to ``ratio`` for the claim attacked.
         """
+        if isinstance(claim, StepClaim):
+            return claim.ratio(self.bandit, self.theta, self.step)
         moved = None if self.displacement is None else self.displacement[None]
-        return float(inequality.ratio(self.bandit, self.theta, moved)[0])
+        return float(claim.ratio(self.bandit, self.theta, moved)[0])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the search's result as lists and numbers that JSON can hold.
@@ -106,9 +131,10 @@ class WorstCase:
         Returns
         -------
         dict
-            What :meth:`from_dict` reads; floats survive to the last bit.
+            What :meth:`from_dict` reads; floats survive to the last bit. Step and stages are left out where there
+            are none.
         """
-        return {
+        stored = {
             "inequality": self.inequality,
             "ratio": self.ratio,
             "bandit": self.bandit.to_dict(),
@@ -117,6 +143,11 @@ class WorstCase:
             "trace": list(self.trace),
             "evaluations": self.evaluations,
         }
+        if self.step is not None:
+            stored["step"] = self.step
+        if self.stages:
+            stored["stages"] = [list(stage) for stage in self.stages]
+        return stored
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> WorstCase:
@@ -141,6 +172,8 @@ class WorstCase:
             None if moved is None else np.array(moved, dtype=np.float64),
             tuple(stored["trace"]),
             int(stored["evaluations"]),
+            None if stored.get("step") is None else float(stored["step"]),
+            tuple(Stage(*stage) for stage in stored.get("stages", ())),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -150,49 +183,72 @@ class WorstCase:
 
 
 def worst_case(
-    inequality: Inequality,
+    claim: Inequality | StepClaim,
     *,
-    num_responses: int,
-    dimension: int,
+    num_responses: int | Sequence[int],
+    dimension: int | Sequence[int],
+    num_prompts: int | Sequence[int] = 1,
+    overlap: float | Sequence[float | None] | None = None,
     rewards: RewardChoice = "one_correct",
     base: BaseChoice = "free",
     success: float | None = None,
     starts: int = 400,
     restarts: int = 4,
+    generations: int = 0,
     polish: bool = True,
+    begin: Sequence[WorstCase] = (),
+    workers: int = 1,
+    progress: bool = False,
     seed: int = 0,
 ) -> WorstCase:
-    """Search for the prompt that maximises measured/bound over features, logits, rewards and displacement.
+    """Search for the instance that maximises measured/bound over features, logits, rewards, displacement and step.
 
-    Ours. Kind: a lower bound on the constant an inequality needs; never a proof that it holds.
+    Ours. Kind: a lower bound on the constant a claim needs; never a proof that it holds.
 
     Parameters
     ----------
-    inequality : Inequality
-        The claim to attack.
-    num_responses, dimension : int
-        K ≥ 2 and d ≥ 1 of the prompt.
+    claim : Inequality or StepClaim
+        The claim to attack: about each prompt by itself, or about several and a step.
+    num_responses, dimension : int or sequence of int
+        K ≥ 2 and d ≥ 1; every combination of the sizes given is searched, and the worst of all returned.
+    num_prompts : int or sequence of int
+        n ≥ 1, for a :class:`StepClaim`.
+    overlap : float, None, or sequence of them
+        For a :class:`StepClaim`. None: the features may lie anywhere in ℝᵈ. A number c in [0, 1]: each prompt has a
+        span of d dimensions and every pair of spans the overlap c, U_xU_x'ᵀ = c I; 0 keeps prompts orthogonal.
     rewards : {"one_correct", "binary", "real"}
         One response of reward 1 (assumption A1); any pattern of zeros and ones that has both, tried in turn; or
         any reals, which are searched over.
     base : {"free", "uniform"}
         Search over base logits at θ = 0, or over θ with uniform base policy.
     success : float, optional
-        Hold the success probability at this value in (0, 1); needs binary rewards and a free base.
+        Hold the success probability at this value in (0, 1); needs an :class:`Inequality`, binary rewards and a free
+        base.
     starts : int
-        Random instances that the search begins with.
+        Random instances that the search begins with; for a :class:`StepClaim`, that every restart does.
     restarts : int
-        The best of them (different reward patterns first) from which a minimiser is started.
+        How many minimisers are started: from the best of the sample (different reward patterns first), or, for a
+        :class:`StepClaim`, each from the best of a sample of its own.
+    generations : int
+        For a :class:`StepClaim`: of differential evolution in each restart, followed by another minimiser. 0: none.
     polish : bool
         Whether to end with a search that needs no derivatives. It helps where a maximum of features has a kink
         (d ≥ 2, bounds in the diameter), by less than 1e−4.
+    begin : sequence of WorstCase
+        For a :class:`StepClaim`: instances found earlier, from which a minimiser starts too.
+    workers : int
+        Processes that share the sizes and, for a :class:`StepClaim`, the restarts. The result does not depend on it.
+        With more than one, the claim's functions must be functions of a module.
+    progress : bool
+        Whether to show a progress bar.
     seed : int
         Of numpy's default generator. The same seed gives the same result.
 
     Returns
     -------
     WorstCase
-        The best instance; its ratio is what ``inequality.ratio`` gives for it.
+        The best instance; its ratio is what ``claim.ratio`` gives for it. After Ctrl-C, the best so far, and the last
+        of its stages is "interrupted".
 
     Raises
     ------
@@ -216,124 +272,81 @@ def worst_case(
     _check_choice("rewards", rewards, get_args(RewardChoice))
     _check_choice("base", base, get_args(BaseChoice))
     for name, value, least in [
-        ("num_responses", num_responses, 2),
-        ("dimension", dimension, 1),
         ("starts", starts, 1),
         ("restarts", restarts, 1),
+        ("generations", generations, 0),
+        ("workers", workers, 1),
     ]:
-        if value != int(value) or value < least:
-            raise ValueError(f"{name} is {value}; a whole number of at least {least} is needed.")
+        _check_whole(name, value, least)
     if success is not None and not 0 < success < 1:
         raise ValueError(f"success is {success}; a probability strictly between 0 and 1 is needed.")
     if success is not None and (rewards == "real" or base == "uniform"):
         raise ValueError(
             f"success is {success}; it can be held only with rewards of 0 and 1 and a free base."
         )
-    space = _search_space.SearchSpace(
-        num_responses,
-        dimension,
-        pinned=inequality.scale == "diameter",
-        rewards=rewards,
-        base=base,
-        success=success,
-        displaced=inequality.reach is not None,
-    )
-    return _Search(inequality, space).run(np.random.default_rng(seed), starts, restarts, polish)
-
-
-class _Search:
-    """One run of the search: keeps the best point so far, the trace and the count."""
-
-    def __init__(self, inequality: Inequality, space: SearchSpace) -> None:
-        self.inequality = inequality
-        self.space = space
-        self.evaluations = 0
-        self.best_ratio = -np.inf
-        self.best_point: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
-        self.trace: list[float] = []
-
-    def run(self, rng: np.random.Generator, starts: int, restarts: int, polish: bool) -> WorstCase:
-        from scipy.optimize import Bounds, minimize
-
-        box = Bounds(self.space.lower, self.space.upper)
-        points, patterns = self.space.sample(rng, starts)
-        ratios = self.ratios(points, patterns)
-        self.trace.append(self.best_ratio)
-        for start in _diverse_order(ratios, patterns)[:restarts]:
-            pattern = patterns[start]
-            minimize(
-                self.value_and_slope, points[start], (pattern,), "TNC", True, bounds=box, options=_NEWTON
-            )
-            self.trace.append(self.best_ratio)
-        if polish and self.best_point is not None:
-            point, pattern = self.best_point
-            minimize(self.value, point, (pattern,), "Nelder-Mead", bounds=box, options=_NELDER_MEAD)
-            self.trace.append(self.best_ratio)
-        return self.result(points[0], patterns[0])
-
-    def ratios(self, points: NDArray[np.float64], patterns: NDArray[np.float64]) -> NDArray[np.float64]:
-        bandit = self.space.bandit(points, patterns)
-        theta = np.zeros(self.space.dimension)
-        ratios = self.inequality.ratio(bandit, theta, self.displacements(bandit, theta, points))
-        # An instance the claim is not made for (say, of zero reward std) is no evidence.
-        ratios = np.where(np.isnan(ratios), -np.inf, ratios)
-        self.evaluations += len(ratios)
-        best = int(np.argmax(ratios))
-        if ratios[best] > self.best_ratio:
-            self.best_ratio = float(ratios[best])
-            self.best_point = (points[best].copy(), patterns[best].copy())
-        return ratios
-
-    def displacements(
-        self, bandit: LogLinearBandit, theta: NDArray[np.float64], points: NDArray[np.float64]
-    ) -> NDArray[np.float64] | None:
-        if self.inequality.reach is None:
-            return None
-        least, largest = self.inequality.reach(bandit, theta)
-        return self.space.displacements(points, least, largest)
-
-    def value(self, point: NDArray[np.float64], pattern: NDArray[np.float64]) -> float:
-        ratio = self.ratios(point[None], pattern[None])[0]
-        return -float(ratio) if np.isfinite(ratio) else 1.0
-
-    def value_and_slope(
-        self, point: NDArray[np.float64], pattern: NDArray[np.float64]
-    ) -> tuple[float, NDArray[np.float64]]:
-        size = len(point)
-        ahead = np.minimum(point + _STEP, self.space.upper)
-        behind = np.maximum(point - _STEP, self.space.lower)
-        points = np.tile(point, (2 * size + 1, 1))
-        points[np.arange(size), np.arange(size)] = ahead
-        points[size + np.arange(size), np.arange(size)] = behind
-        ratios = self.ratios(points, np.tile(pattern, (2 * size + 1, 1)))
-        ratios = np.where(np.isfinite(ratios), ratios, -1.0)
-        slope = (ratios[:size] - ratios[size:-1]) / (ahead - behind)
-        return -float(ratios[-1]), -slope
-
-    def result(self, point: NDArray[np.float64], pattern: NDArray[np.float64]) -> WorstCase:
-        if self.best_point is not None:
-            point, pattern = self.best_point
-        bandit, theta = self.space.instance(point, pattern)
-        moved = self.displacements(bandit, theta, point[None])
-        ratio = float(self.inequality.ratio(bandit, theta, moved)[0])
-        moved = None if moved is None else moved[0]
-        return WorstCase(
-            self.inequality.name, ratio, bandit, theta, moved, tuple(self.trace), self.evaluations
-        )
-
-
-def _diverse_order(ratios: NDArray[np.float64], patterns: NDArray[np.float64]) -> list[int]:
-    """Order indices by falling ratio, the best of every distinct reward pattern first."""
-    order = [int(i) for i in np.argsort(-ratios, kind="stable")]
-    seen: set[bytes] = set()
-    first, rest = [], []
-    for index in order:
-        key = patterns[index].tobytes()
-        (rest if key in seen else first).append(index)
-        seen.add(key)
-    return first + rest
+    shapes = [
+        Shape(n, K, d, c)
+        for n in _sizes("num_prompts", num_prompts, 1)
+        for K in _sizes("num_responses", num_responses, 2)
+        for d in _sizes("dimension", dimension, 1)
+        for c in _overlaps(overlap)
+    ]
+    options: dict[str, Any] = {"claim": claim, "rewards": rewards, "base": base, "starts": starts}
+    if isinstance(claim, StepClaim):
+        if success is not None:
+            raise ValueError(f"success is {success}; it can be held only for an Inequality.")
+        known = tuple((found.bandit, found.theta, found.step) for found in begin)
+        tasks = [
+            Task(**options, shape=shape, restarts=1, generations=generations, begin=known if island == 0 else (),
+                 seed=(seed, index, island))
+            for index, shape in enumerate(shapes)
+            for island in range(restarts)
+        ]  # fmt: skip
+    else:
+        _check_one_prompt(num_prompts, overlap, generations, begin)
+        tasks = [
+            Task(**options, shape=shape, restarts=restarts, success=success, polish=polish,
+                 seed=(seed,) if len(shapes) == 1 else (seed, index))
+            for index, shape in enumerate(shapes)
+        ]  # fmt: skip
+    result = run_tasks(tasks, workers, polish and isinstance(claim, StepClaim), progress)
+    return WorstCase(claim.name, *result)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
+
+
+def _sizes(name: str, sizes: int | Sequence[int], least: int) -> list[int]:
+    listed = list(sizes) if isinstance(sizes, Sequence) else [sizes]
+    if not listed:
+        raise ValueError(f"{name} is empty; at least one size is needed.")
+    for size in listed:
+        _check_whole(name, size, least)
+    return [int(size) for size in listed]
+
+
+def _overlaps(overlap: float | Sequence[float | None] | None) -> list[float | None]:
+    listed: list[float | None] = list(overlap) if isinstance(overlap, Sequence) else [overlap]
+    for value in listed:
+        if value is not None and not 0 <= value <= 1:
+            raise ValueError(f"overlap is {value}; a number in [0, 1] is needed, or None.")
+    return listed
+
+
+def _check_one_prompt(num_prompts: Any, overlap: Any, generations: int, begin: Sequence[WorstCase]) -> None:
+    """Refuse what only a claim about several prompts has."""
+    given = {"num_prompts": (num_prompts, 1), "overlap": (overlap, None), "generations": (generations, 0)}
+    for name, (value, default) in given.items():
+        if value != default:
+            raise ValueError(
+                f"{name} is {value}; an Inequality is about one prompt, a StepClaim takes {name}."
+            )
+    if begin:
+        raise ValueError(f"begin holds {len(begin)} instances; only a StepClaim starts from known ones.")
+
+
+def _check_whole(name: str, value: int, least: int) -> None:
+    if value != int(value) or value < least:
+        raise ValueError(f"{name} is {value}; a whole number of at least {least} is needed.")

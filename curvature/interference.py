@@ -148,7 +148,8 @@ def total_overlap(overlap: ArrayLike) -> float:
     0.75
     """
     c = _read_overlap(overlap)
-    return float((c.sum(axis=1) - np.diag(c)).max())
+    # The diagonal is left out and not subtracted: 1 + c − 1 would lose the digits of a small c.
+    return float(np.where(np.eye(len(c), dtype=bool), 0.0, c).sum(axis=1).max())
 
 
 def interference_std(reward_std: ArrayLike, overlap: ArrayLike) -> NDArray[np.float64]:

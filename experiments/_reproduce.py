@@ -41,6 +41,8 @@ FIGURES = (
     "speedup_decomposition",
     "finite_group_weight",
     "silent_groups",
+    "one_step_worst_case",
+    "test_your_own_theorem",
     "advantage_presets",
 )
 # Drawn by a make target of its own: a thousand simulated logs a cell take too long for the main job.

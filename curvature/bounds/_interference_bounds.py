@@ -251,10 +251,12 @@ def theorem_b2(
         # ψ(s)/s² = ½ + s/6 + … at 0; ascent_remainder keeps its precision for every s.
         curvature = np.where(s > 0, ascent_remainder(1.0, 2.0, s) / np.where(s > 0, s, 1.0) ** 2, 0.5)
         linear = (moves * g).sum(axis=-1)
-        square = (moves * moves * (σ @ c)).sum(axis=-1)
+        # With D/2 in it from the start: without, it may underflow, and the bound would promise too much.
+        reach = D / 2 * moves
+        square = (reach * reach * (σ @ c)).sum(axis=-1)
         first = np.where(linear > 0, alignment * linear, 0.0)
         second = np.where(square > 0, curvature * square, 0.0)
-        gain = first - D**2 / 4 * (1 + δ) * second
+        gain = first - (1 + δ) * second
     # Where both parts overflow the bound says nothing.
     return SeparableGain(np.where(np.isnan(gain), -np.inf, gain)[()], alignment[()], np.asarray(s)[()])
 

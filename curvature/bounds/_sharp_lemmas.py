@@ -57,9 +57,10 @@ def gradient_norm(reward_std: Any, diameter: Any) -> Any:
     >>> float(gradient_norm(0.5, 2.0))
     0.5
     """
-    _, (σ, D) = read_arguments(reward_std=reward_std, diameter=diameter)
+    xp, (σ, D) = read_arguments(reward_std=reward_std, diameter=diameter)
     with quiet():
-        return D * σ / 2
+        # The larger is halved: the product must not overflow before, and half of a tiny factor may be 0.
+        return xp.maximum(D, σ) / 2 * xp.minimum(D, σ)
 
 
 def hessian_norm(reward_std: Any, diameter: Any) -> Any:
@@ -97,7 +98,7 @@ def hessian_norm(reward_std: Any, diameter: Any) -> Any:
     _, (σ, D) = read_arguments(reward_std=reward_std, diameter=diameter)
     with quiet():
         # D·σ·D and not D²·σ: every partial product then lies between the smallest factor and the result.
-        return D * σ * D / 4
+        return D / 2 * σ * (D / 2)
 
 
 def curvature_profile(success: Any) -> Any:
@@ -219,7 +220,7 @@ def hessian_norm_global(diameter: Any, reward_range: Any = 1.0) -> Any:
     """
     _, (D, spread) = read_arguments(diameter=diameter, reward_range=reward_range)
     with quiet():
-        return D * spread * D / (6 * sqrt(3))
+        return D / (6 * sqrt(3)) * spread * D
 
 
 def hessian_norm_nearby(reward_std: Any, diameter: Any, radius: Any) -> Any:
@@ -260,9 +261,9 @@ def hessian_norm_nearby(reward_std: Any, diameter: Any, radius: Any) -> Any:
     xp, (σ, D, radius) = read_arguments(reward_std=reward_std, diameter=diameter, radius=radius)
     with quiet():
         # Half of the exponential on either side, so that neither under- nor overflows before the result does.
-        side = D * xp.exp(D * radius / 4)
+        side = D / 2 * xp.exp(D * radius / 4)
         side = _finite_beside_zero(xp, σ, side)
-        return side * σ * side / 4
+        return side * σ * side
 
 
 def log_std_lipschitz(diameter: Any) -> Any:
@@ -365,7 +366,7 @@ def _psi_below_one(xp: Any, σ: Any, s: Any) -> Any:
     series = xp.ones_like(s)
     for n in range(_PSI_TERMS + 1, 2, -1):
         series = 1 + series * s / n
-    return s * σ * s * series / 2
+    return s * σ * s * (series / 2)
 
 
 def _psi_above_one(xp: Any, σ: Any, s: Any) -> Any:
@@ -379,7 +380,7 @@ def _psi_above_one(xp: Any, σ: Any, s: Any) -> Any:
     # Beyond 4000 the root overflows whatever s is, and (1 + s)e^(−s) must not become inf·0.
     s = xp.where(s < 4000, s, 4000 * xp.ones_like(s))
     root = _finite_beside_zero(xp, σ, xp.exp(s / 2))
-    return root * σ * (1 - (1 + s) * xp.exp(-s)) * root
+    return root * (1 - (1 + s) * xp.exp(-s)) * σ * root
 
 
 def _finite_beside_zero(xp: Any, σ: Any, factor: Any) -> Any:

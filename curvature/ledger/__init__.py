@@ -46,6 +46,7 @@ _SECTIONS = (
     "ours_overlap",
     "ours_flow",
     "ours_groups",
+    "ours_worst_cases",
     "hypotheses",
     "related",
 )

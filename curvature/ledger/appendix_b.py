@@ -34,6 +34,7 @@ TESTS = "tests/theory/test_section_b.py"
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_reinforce_update_is_the_covariance_of_features_and_rewards",
+    proofs=["eq-5"],
 )
 def eq_10(budget: Budget) -> Outcome:
     """Compare the matrix form, the policy gradient by complex steps, and the exact gradient."""
@@ -112,6 +113,7 @@ def _success_and_parts(
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_printed_reinforce_update_lacks_a_parenthesis",
+    proofs=["eq-5"],
 )
 def eq_11(budget: Budget) -> Outcome:
     """Compare both readings to the exact gradient; the printed one has a meaning at d = 1 only."""
@@ -140,6 +142,7 @@ def eq_11(budget: Budget) -> Outcome:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_grpo_update_is_the_gradient_over_the_std",
+    proofs=["eq-5"],
 )
 def eq_12(budget: Budget) -> Outcome:
     """Compare the printed update to the exact gradient divided by the exact std."""

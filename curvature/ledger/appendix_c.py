@@ -34,6 +34,7 @@ CASE_BOUNDARY = 0.5 - sqrt(5) / 10
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_hessian_form_of_the_proof_is_the_hessian",
+    proofs=["Lemma 3.1"],
 )
 def eq_13(budget: Budget) -> Outcome:
     """Compare the quadratic form to the exact Hessian along a random direction a prompt."""
@@ -60,6 +61,7 @@ def eq_13(budget: Budget) -> Outcome:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_largest_logit_gradient_is_the_variance",
+    proofs=["Lemma 3.1"],
 )
 def eq_14(budget: Budget) -> Outcome:
     """Compare the largest entry to the variance."""
@@ -81,6 +83,7 @@ def eq_14(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_logit_gradient_is_at_most_root_two_variances",
+    proofs=["Lemma 3.1"],
 )
 def eq_15(budget: Budget) -> Outcome:
     """Attack √2."""
@@ -113,6 +116,7 @@ def eq_16(budget: Budget) -> Outcome:
     kind="upper bound",
     test=f"{TESTS}::test_success_moves_by_at_most_half_a_std_in_the_ball",
     figure="std_ball",
+    proofs=["Lemma 3.3-ball", "Lemma 3.2"],
 )
 def c3_success(budget: Budget) -> Outcome:
     """Attack with a displacement anywhere in the ball."""

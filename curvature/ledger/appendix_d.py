@@ -28,6 +28,7 @@ TESTS = "tests/theory/test_section_d.py"
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_gradients_of_orthogonal_prompts_are_orthogonal",
+    proofs=["Lemma D.1", "eq-5"],
 )
 def lemma_d_1(budget: Budget) -> Outcome:
     """Form the Gram matrix of gradients of rotated orthogonal bandits."""
@@ -45,6 +46,7 @@ def lemma_d_1(budget: Budget) -> Outcome:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_update_of_one_prompt_leaves_orthogonal_prompts_unchanged",
+    proofs=["Lemma D.1", "eq-5"],
 )
 def eq_18(budget: Budget) -> Outcome:
     """Take a step of length 1/10 to 10 along each prompt's gradient and compare all the other prompts' J."""
@@ -73,6 +75,7 @@ def eq_18(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_grpo_step_stays_in_the_ball",
+    proofs=["Theorem 3.2", "Lemma 3.2"],
 )
 def d3_step(budget: Budget) -> Outcome:
     """Attack the length of the step."""

@@ -14,6 +14,7 @@ from curvature.geometry import spectral_norm
 from curvature.ledger.evidence import Evidence, worst
 from curvature.ledger.registry import CLAIMS
 from curvature.ledger.section_3_theorems import VISIBLE, judge_gains
+from curvature.ledger.step_evidence import attack_step
 from curvature.ledger.theorem_runs import SampledRun, compare, coupled_bandits, sampled_run
 from curvature.ledger.verdicts import Outcome, judge_mended, judge_upper
 from curvature.moments import moments
@@ -61,6 +62,7 @@ def tilted_prompts() -> LogLinearBandit:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_ascent_of_theorem_3_3_is_printed_with_the_sign_of_a_descent",
+    proofs=["Theorem 3.3", "Lemma 3.1"],
 )
 def thm_3_3_gain(budget: Budget) -> Outcome:
     """Compare every step's exact expected gain with what is printed, and with its negative."""
@@ -70,7 +72,8 @@ def thm_3_3_gain(budget: Budget) -> Outcome:
         gains.append(np.diff(_means(run, "expected_reward"), axis=0))
         units.append(_squared_gradients(run)[:-1] / scale)
     first = interfering_runs("reinforce", budget)[0][0]
-    return judge_gains(gains, units, 1 / 2, "E‖∇J‖²/(n max(1, M/2)X²)", first)
+    found = attack_step("thm-3.3-gain", budget)
+    return judge_gains(gains, units, 1 / 2, "E‖∇J‖²/(n max(1, M/2)X²)", first, found)
 
 
 @CLAIMS.claim(
@@ -81,6 +84,7 @@ def thm_3_3_gain(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_rates_of_theorems_3_3_and_3_4_hold_over_all_sequences",
+    proofs=["Theorem 3.3", "Lemma 3.1"],
 )
 def thm_3_3_sum(budget: Budget) -> Outcome:
     """Add up the exact expectations over all sequences of sampled prompts."""
@@ -101,6 +105,7 @@ def thm_3_3_sum(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_ascent_of_theorem_3_4_is_printed_with_the_sign_of_a_descent",
+    proofs=["Theorem 3.4", "Lemma 3.3"],
 )
 def thm_3_4_gain(budget: Budget) -> Outcome:
     """Compare every step's exact expected gain with what is printed, at the smallest C that A3 admits."""
@@ -110,7 +115,8 @@ def thm_3_4_gain(budget: Budget) -> Outcome:
         gains.append(np.diff(_means(run, "expected_reward"), axis=0))
         units.append(_squared_gradients(run)[:-1] / scale)
     first = interfering_runs("grpo", budget)[0][0]
-    return judge_gains(gains, units, 3 / 16, "E‖∇J‖²/(n max(R₁, 5M/8)R₂X²C)", first)
+    found = attack_step("thm-3.4-gain", budget)
+    return judge_gains(gains, units, 3 / 16, "E‖∇J‖²/(n max(R₁, 5M/8)R₂X²C)", first, found)
 
 
 @CLAIMS.claim(
@@ -121,6 +127,7 @@ def thm_3_4_gain(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_sum_form_of_theorem_3_4_is_false",
+    proofs=["Theorem 3.4", "Lemma 3.3"],
 )
 def thm_3_4_sum(budget: Budget) -> Outcome:
     """Take two twins, which move as one prompt does, for 400 steps; then the repairs over all sequences."""
@@ -143,6 +150,7 @@ def thm_3_4_sum(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_rates_of_theorems_3_3_and_3_4_hold_over_all_sequences",
+    proofs=["Theorem 3.4", "Lemma 3.3"],
 )
 def thm_3_4_min(budget: Budget) -> Outcome:
     """Take the smallest of the exact expectations over all sequences of sampled prompts."""
@@ -158,6 +166,7 @@ def thm_3_4_min(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_factor_that_appendix_e2_ends_with_is_false",
+    proofs=["eq-32", "Theorem 3.4"],
 )
 def eq_32(budget: Budget) -> Outcome:
     """Take one step of two tilted prompts with the printed factor, then all runs with the theorem's."""

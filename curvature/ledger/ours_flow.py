@@ -39,6 +39,7 @@ GROUPS = (2, 4, 8, 16)
     kind="identity",
     test=f"{TESTS}::test_closed_forms_are_the_integral_and_solve_the_equation",
     figure="exact_rates",
+    proofs=["II.6-flow"],
 )
 def flow(budget: Budget) -> Outcome:
     """Compare with adaptive quadrature of dp/(p(1 − p))^(2 − e/2), and with an integrator of the equation."""
@@ -242,6 +243,7 @@ def logarithmic_escape(num_starts: int = 16) -> Interval:
     kind="identity",
     test=f"{TESTS}::test_race_takes_39_and_15_steps",
     figure="exact_rates",
+    proofs=["II.6-race", "II.6-flow"],
 )
 def race(budget: Budget) -> Outcome:
     """Compute the five numbers; errors are in units of half of the last printed digit."""
@@ -274,6 +276,7 @@ def race_numbers() -> tuple[list[float], list[float]]:
     section=SECTION,
     kind="sharp upper bound",
     test=f"{TESTS}::test_no_certified_weighting_is_ahead_of_grpo_on_any_prompt",
+    proofs=["II.6-fastest"],
 )
 def fastest(budget: Budget) -> Outcome:
     """Race powers of σ, random weights and weights that favour one prompt, at whole and at small steps."""
@@ -333,6 +336,7 @@ def largest_lead(
     kind="identity",
     test=f"{TESTS}::test_finite_groups_escape_like_reinforce_and_faster_by_a_constant",
     figure="exact_rates",
+    proofs=["II.6-groups", "D1"],
 )
 def finite_groups(budget: Budget) -> Outcome:
     """Put a_G, exact for groups of G, in the flow from p₀ = 1e−8 and 1e−9."""

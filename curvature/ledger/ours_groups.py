@@ -60,6 +60,7 @@ def group_conventions() -> dict[str, Any]:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_weight_is_that_of_every_outcome",
+    proofs=("D1", "D1-mean"),
 )
 def d1(budget: Budget) -> Outcome:
     """Sum the advantages of all 2^G groups, for random p."""
@@ -84,6 +85,7 @@ def d1(budget: Budget) -> Outcome:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_silent_share_is_that_of_every_outcome",
+    proofs=("D2",),
 )
 def d2(budget: Budget) -> Outcome:
     """Add the probabilities of all groups without spread."""
@@ -106,6 +108,7 @@ def d2(budget: Budget) -> Outcome:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_second_moments_are_those_of_every_outcome",
+    proofs=("D3",),
 )
 def d3(budget: Budget) -> Outcome:
     """Enumerate every group of responses with four features, two right and two wrong."""
@@ -178,6 +181,7 @@ def d4(budget: Budget) -> Outcome:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_objective_is_the_integral_of_the_weight",
+    proofs=("D1-objective", "D1"),
 )
 def objective(budget: Budget) -> Outcome:
     """Compare with adaptive quadrature of the advantages of all 2^G groups."""
@@ -206,6 +210,7 @@ def objective_error(success: float, group_size: int, convention: Any) -> float:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_sample_variance_is_unbiased",
+    proofs=("D1-variance",),
 )
 def variance(budget: Budget) -> Outcome:
     """Average over all 2^G groups."""

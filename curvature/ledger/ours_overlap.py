@@ -19,6 +19,7 @@ from curvature.interference import (
 )
 from curvature.ledger.evidence import Evidence, worst
 from curvature.ledger.registry import CLAIMS
+from curvature.ledger.step_evidence import attack_step
 from curvature.ledger.theorem_runs import compare
 from curvature.ledger.verdicts import Outcome, judge_needed, judge_upper
 from curvature.moments import moments
@@ -51,7 +52,7 @@ WEIGHTINGS = ("1", "1/σ", "1/σ²", "1/σ̃", "random")
     section=SECTION,
     kind="sharp upper bound",
     test=f"{TESTS}::test_what_b1_certifies_is_gained_and_nothing_less_will_do",
-    proofs=["L4"],
+    proofs=["B1", "L4"],
 )
 def b1(budget: Budget) -> Outcome:
     """Take steps on random overlapping bandits, and a short one where all prompts share the sharpest direction."""
@@ -68,7 +69,7 @@ def b1(budget: Budget) -> Outcome:
     reached = compare([lost], allowed)
     random = worst(parts)
     return judge_upper(
-        worst([random, reached]),
+        worst([random, reached, attack_step("B1", budget), attack_step("B1 for GRPO", budget)]),
         "reached for short steps of prompts that share one direction at p(1 − p) = 1/8, p > 1/2; on random "
         f"instances at most {random.ratio:.3f}. {negative} of them have opposing gradients.",
     )
@@ -82,6 +83,7 @@ def b1(budget: Budget) -> Outcome:
     section=SECTION,
     kind="sharp upper bound",
     test=f"{TESTS}::test_b2_is_below_b1_and_below_the_gain",
+    proofs=["B2", "B2-slope", "B1", "psi"],
 )
 def b2(budget: Budget) -> Outcome:
     """Take steps on random overlapping bandits; compare what is lost with what B2 allows, and B2 with B1."""
@@ -102,7 +104,7 @@ def b2(budget: Budget) -> Outcome:
     reached = compare([lost], first - _separable_gain(sharpest, at, ones, 0.005))
     random = worst(parts)
     return judge_upper(
-        worst([random, reached, compare([float(above)], 0.0)]),
+        worst([random, reached, compare([float(above)], 0.0), attack_step("B2", budget)]),
         "both sides are what is lost of the slope α1ᵀGa. Reached for short steps of orthogonal prompts at p(1 "
         f"− p) = 1/8, p > 1/2; on random instances at most {random.ratio:.3f}. It promises an ascent in "
         f"{promised} of them, and is above B1 in {above}.",
@@ -117,6 +119,7 @@ def b2(budget: Budget) -> Outcome:
     section=SECTION,
     kind="assumption",
     test=f"{TESTS}::test_small_overlap_ascends_though_gradients_oppose",
+    proofs=["B2-slope"],
 )
 def b2_ascent(budget: Budget) -> Outcome:
     """Take short steps where δχ < 1 and a pair opposes; and one where δχ > 1 and REINFORCE's weights descend."""

@@ -13,6 +13,7 @@ from curvature.geometry import feature_diameter
 from curvature.interference import certified_speedup
 from curvature.ledger.evidence import worst
 from curvature.ledger.registry import CLAIMS
+from curvature.ledger.step_evidence import attack_step
 from curvature.ledger.theorem_runs import SUCCESSES, compare
 from curvature.ledger.verdicts import Outcome, judge_identity, judge_needed, judge_upper
 from curvature.moments import moments
@@ -53,13 +54,14 @@ PROFILES = ((0.02, 0.05, 0.1), (0.3, 0.5, 0.7), (0.02, 0.1, 0.5, 0.9), (0.001, 0
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_certified_step_of_grpo_gains_what_t1_says",
-    proofs=["L4"],
+    proofs=["T1", "psi", "L1", "L4"],
 )
 def t1(budget: Budget) -> Outcome:
     """Take the step on random bandits, and on two arms at a thousand success rates."""
     random, grid, place = _step_evidence("grpo", budget)
     return judge_upper(
-        worst([grid, random]), f"closest for two arms at p = {place:.3f}; {_random_part(random)}."
+        worst([grid, random, attack_step("T1", budget)]),
+        f"closest for two arms at p = {place:.3f}; {_random_part(random)}.",
     )
 
 
@@ -71,7 +73,7 @@ def t1(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_certified_step_of_reinforce_gains_what_t2_says",
-    proofs=["L4"],
+    proofs=["T2", "psi", "L1", "L4"],
 )
 def t2(budget: Budget) -> Outcome:
     """Take the step with the largest std at θ, and with 1/2 for two arms at a thousand success rates."""
@@ -79,7 +81,7 @@ def t2(budget: Budget) -> Outcome:
     own = LogLinearBandit.two_arm([_step_evidence("grpo", budget)[2]])
     alone = _promise("reinforce", own, np.zeros(1))
     return judge_upper(
-        worst([alone, grid, random]),
+        worst([alone, grid, random, attack_step("T2", budget)]),
         f"closest where one prompt has σ_x = σ_max and is T1's closest ({alone.ratio:.3f}); with σ_max = 1/2 two arms "
         f"are closest at p = {place:.3f} ({grid.ratio:.3f}).",
     )
@@ -93,13 +95,14 @@ def t2(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_step_of_the_sharpest_smoothness_gains_what_it_says",
-    proofs=["C1-maximum"],
+    proofs=["C1-step", "C1-maximum"],
 )
 def c1_step(budget: Budget) -> Outcome:
     """Take the step on random bandits, and on two arms at a thousand success rates."""
     random, grid, place = _step_evidence("smooth", budget)
     return judge_upper(
-        worst([grid, random]), f"closest for two arms at p = {place:.3f}; {_random_part(random)}."
+        worst([grid, random, attack_step("C1-step", budget)]),
+        f"closest for two arms at p = {place:.3f}; {_random_part(random)}.",
     )
 
 
@@ -112,6 +115,7 @@ def c1_step(budget: Budget) -> Outcome:
     kind="upper bound",
     test=f"{TESTS}::test_mean_gradients_stay_below_t3_and_the_rate_of_c1",
     figure="rate_bounds",
+    proofs=["T3", "T2"],
 )
 def t3_reinforce(budget: Budget) -> Outcome:
     """Run two arms and random bandits for 1 to 100 steps, full batch and in exact expectation over prompts."""
@@ -130,6 +134,7 @@ def t3_reinforce(budget: Budget) -> Outcome:
     kind="upper bound",
     test=f"{TESTS}::test_mean_gradients_stay_below_t3_and_the_rate_of_c1",
     figure="rate_bounds",
+    proofs=["T3", "T1"],
 )
 def t3_grpo(budget: Budget) -> Outcome:
     """Run two arms and random bandits for 1 to 100 steps, full batch and in exact expectation over prompts."""
@@ -144,6 +149,7 @@ def t3_grpo(budget: Budget) -> Outcome:
     kind="upper bound",
     test=f"{TESTS}::test_mean_gradients_stay_below_t3_and_the_rate_of_c1",
     figure="rate_bounds",
+    proofs=["C1-step", "C1-maximum"],
 )
 def c1_rate(budget: Budget) -> Outcome:
     """Run two arms and random bandits for 1 to 100 steps, full batch and in exact expectation over prompts."""
@@ -162,6 +168,7 @@ def c1_rate(budget: Budget) -> Outcome:
     kind="identity",
     test=f"{TESTS}::test_t4_splits_the_ratio_into_two_factors_of_at_most_one",
     figure="speedup_decomposition",
+    proofs=["T4"],
 )
 def t4(budget: Budget) -> Outcome:
     """Split σ̄/σ_max along GRPO's runs, and compute each factor a second time."""
@@ -192,10 +199,12 @@ def t4(budget: Budget) -> Outcome:
     section=SECTION,
     kind="sharp upper bound",
     test=f"{TESTS}::test_kappa_is_at_least_one_and_only_for_short_steps",
+    proofs=["T5"],
 )
 def t5(budget: Budget) -> Outcome:
     """Compute κ on random bandits, and on two arms with equal stds."""
-    return judge_upper(_kappa_evidence(budget), "1/κ is measured; κ = 1 where all stds are the same.")
+    found = worst([_kappa_evidence(budget), attack_step("T5", budget)])
+    return judge_upper(found, "1/κ is measured; κ = 1 where all stds are the same.")
 
 
 @CLAIMS.claim(
@@ -206,6 +215,7 @@ def t5(budget: Budget) -> Outcome:
     section=SECTION,
     kind="assumption",
     test=f"{TESTS}::test_kappa_is_at_least_one_and_only_for_short_steps",
+    proofs=["T5-short"],
 )
 def t5_short(budget: Budget) -> Outcome:
     """Compare κ and the exact ratio on two prompts with p = .24 and .5, the second with the shorter gradient."""
@@ -230,6 +240,7 @@ def t5_short(budget: Budget) -> Outcome:
     section=SECTION,
     kind="assumption",
     test=f"{TESTS}::test_kappa_with_the_sharpest_curvature_can_be_below_one",
+    proofs=["T5-curvature"],
 )
 def t5_curvature(budget: Budget) -> Outcome:
     """Compare both ratios for two prompts of the same worst curvature and unlike stds."""

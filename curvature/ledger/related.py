@@ -114,6 +114,7 @@ def mei_smooth(budget: Budget) -> Outcome:
     section=SECTION,
     kind="sharp upper bound",
     test=f"{TESTS}::test_root_2_suffices_for_one_correct_response",
+    proofs=["Mei-A1"],
 )
 def mei_smooth_one_correct(budget: Budget) -> Outcome:
     """Search logits for K = 2, 3, 4, 6."""
@@ -144,6 +145,7 @@ def razin_std(budget: Budget) -> Outcome:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_grpo_ascends_the_arcsine_of_the_root",
+    proofs=["arcsine"],
 )
 def arcsine(budget: Budget) -> Outcome:
     """Compare the weights of the method with central differences of the transform in a random direction."""
@@ -185,6 +187,7 @@ def arcsine_error(bandit: LogLinearBandit, theta: Array, direction: Array) -> Ar
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_fidelity_of_eight_samples",
+    proofs=["fidelity", "D1"],
 )
 def fidelity_values(budget: Budget) -> Outcome:
     """Sum over the count of the other correct responses; errors in units of half of the last printed digit."""
@@ -203,6 +206,7 @@ def fidelity_values(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_bound_in_the_diameter_implies_the_one_in_the_jacobian",
+    proofs=["Razin-L1", "L1"],
 )
 def l1_and_razin(budget: Budget) -> Outcome:
     """Compare both bounds on random instances with their rewards scaled into [−1, 1]."""

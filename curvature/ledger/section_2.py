@@ -85,6 +85,7 @@ def standardisation_error(
     kind="identity",
     test=f"{TESTS}::test_advantage_is_standardised_where_it_is_defined",
     figure="advantage_presets",
+    proofs=["eq-5"],
 )
 def eq_4(budget: Budget) -> Outcome:
     """Compute mean and variance of the printed advantage, also for policies that are certain."""
@@ -114,6 +115,7 @@ def eq_4(budget: Budget) -> Outcome:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_grpo_gradient_is_the_gradient_divided_by_the_std",
+    proofs=["eq-5"],
 )
 def eq_5(budget: Budget) -> Outcome:
     """Compare E[A ∇ln π], with ∇ln π by complex steps, to the exact gradient divided by the exact std."""

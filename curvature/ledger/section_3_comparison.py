@@ -36,6 +36,7 @@ UNEQUAL = LogLinearBandit.two_arm([0.3, 0.999])
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_thresholds_belong_to_their_pairs_of_constants",
+    proofs=["threshold", "Theorem 3.1", "Theorem 3.2"],
 )
 def threshold_paper(budget: Budget) -> Outcome:
     """Divide the two theorems' bounds on random paths of C."""
@@ -58,6 +59,7 @@ def threshold_paper(budget: Budget) -> Outcome:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_thresholds_belong_to_their_pairs_of_constants",
+    proofs=["threshold-step"],
 )
 def threshold_best_step(budget: Budget) -> Outcome:
     """Maximise the certified gain η − (5/4)η² over η, in units of 1/X², on a grid."""
@@ -85,6 +87,7 @@ def threshold_best_step(budget: Budget) -> Outcome:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_thresholds_belong_to_their_pairs_of_constants",
+    proofs=["threshold-sharp", "T3"],
 )
 def threshold_sharp(budget: Budget) -> Outcome:
     """Divide T3's two bounds on random paths of σ."""
@@ -104,6 +107,7 @@ def threshold_sharp(budget: Budget) -> Outcome:
     section=SECTION,
     kind="identity",
     test=f"{TESTS}::test_thresholds_belong_to_their_pairs_of_constants",
+    proofs=["threshold-smoothness", "C1-step", "T3"],
 )
 def threshold_smoothness(budget: Budget) -> Outcome:
     """Divide T3's bound of GRPO by the rate of C1's smoothness on random paths of σ."""
@@ -130,6 +134,7 @@ def threshold_smoothness(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_a_factor_below_one_does_not_make_the_average_bound_smaller",
+    proofs=["improvement"],
 )
 def improvement_average(budget: Budget) -> Outcome:
     """Average both bounds for two prompts of unequal p₀; then with C(T) weighed by 1 − p₀, on all runs."""

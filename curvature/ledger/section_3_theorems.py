@@ -10,6 +10,7 @@ from curvature.bandit import LogLinearBandit
 from curvature.bounds import expected_run, paper, smallest_variance_bound
 from curvature.ledger.evidence import Evidence, worst
 from curvature.ledger.registry import CLAIMS
+from curvature.ledger.step_evidence import attack_step
 from curvature.ledger.theorem_runs import TWO_RESPONSES, compare, paper_runs
 from curvature.ledger.verdicts import Outcome, judge_mended, judge_upper
 
@@ -40,6 +41,7 @@ VISIBLE = 1e-9
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_ascent_of_theorem_3_1_is_printed_with_the_sign_of_a_descent",
+    proofs=["Theorem 3.1", "Lemma 3.1"],
 )
 def thm_3_1_gain(budget: Budget) -> Outcome:
     """Compare every step's exact expected gain with what is printed, and with its negative."""
@@ -48,7 +50,8 @@ def thm_3_1_gain(budget: Budget) -> Outcome:
     for run in runs:
         gains.append(np.diff(run.run.expected_reward, axis=0))
         units.append(run.run.squared_gradient[:-1] / (run.bandit.num_prompts * run.spectral_norm**2))
-    return judge_gains(gains, units, 1 / 2, "E‖∇J‖²/(nX²)", TWO_RESPONSES)
+    found = attack_step("thm-3.1-gain", budget)
+    return judge_gains(gains, units, 1 / 2, "E‖∇J‖²/(nX²)", TWO_RESPONSES, found)
 
 
 @CLAIMS.claim(
@@ -58,6 +61,7 @@ def thm_3_1_gain(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_sum_and_minimum_of_theorem_3_1_hold",
+    proofs=["Theorem 3.1", "Lemma 3.1"],
 )
 def thm_3_1_sum(budget: Budget) -> Outcome:
     """Add up the exact expectations of 40 steps."""
@@ -76,6 +80,7 @@ def thm_3_1_sum(budget: Budget) -> Outcome:
     kind="upper bound",
     test=f"{TESTS}::test_sum_and_minimum_of_theorem_3_1_hold",
     figure="rate_bounds",
+    proofs=["Theorem 3.1", "Lemma 3.1"],
 )
 def thm_3_1_min(budget: Budget) -> Outcome:
     """Take the smallest of the first T expectations, for every T up to 40."""
@@ -94,6 +99,7 @@ def thm_3_1_min(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_ascent_of_theorem_3_2_is_printed_with_the_sign_of_a_descent",
+    proofs=["Theorem 3.2", "Lemma 3.2", "Lemma 3.3"],
 )
 def thm_3_2_gain(budget: Budget) -> Outcome:
     """Compare every step's exact expected gain with what is printed, at the smallest C that A3 admits."""
@@ -102,7 +108,8 @@ def thm_3_2_gain(budget: Budget) -> Outcome:
         gains.append(np.diff(run.run.expected_reward, axis=0))
         scale = run.bandit.num_prompts * run.spectral_norm**2 * std_bounds(run)
         units.append(run.run.squared_gradient[:-1] / scale)
-    return judge_gains(gains, units, 3 / 16, "E‖∇J‖²/(nX²C)", TWO_RESPONSES)
+    found = attack_step("thm-3.2-gain", budget)
+    return judge_gains(gains, units, 3 / 16, "E‖∇J‖²/(nX²C)", TWO_RESPONSES, found)
 
 
 @CLAIMS.claim(
@@ -114,6 +121,7 @@ def thm_3_2_gain(budget: Budget) -> Outcome:
     kind="upper bound",
     test=f"{TESTS}::test_sum_form_of_theorem_3_2_is_false_for_one_prompt",
     figure="rate_bounds",
+    proofs=["Theorem 3.2-sum", "Theorem 3.2"],
 )
 def thm_3_2_sum(budget: Budget) -> Outcome:
     """Take one prompt, X = I, θ₀ = 0, T = 100 and C = σ(θ_t), the smallest that A3 admits; then the three repairs."""
@@ -139,6 +147,7 @@ def thm_3_2_sum(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_sum_form_with_the_estimate_of_c_is_false_for_two_prompts",
+    proofs=["Theorem 3.2"],
 )
 def thm_3_2_sum_estimate(budget: Budget) -> Outcome:
     """Take two prompts of two arms at p = 1/2 for 400 steps; then the repair by Cauchy–Schwarz, which needs no A3."""
@@ -167,6 +176,7 @@ def thm_3_2_sum_estimate(budget: Budget) -> Outcome:
     kind="upper bound",
     test=f"{TESTS}::test_minimum_and_repaired_forms_of_theorem_3_2_hold",
     figure="rate_bounds",
+    proofs=["Theorem 3.2", "Lemma 3.3"],
 )
 def thm_3_2_min(budget: Budget) -> Outcome:
     """Take the smallest of the first T expectations, for every T up to 40, with the smallest C."""
@@ -185,6 +195,7 @@ def thm_3_2_min(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_minimum_and_repaired_forms_of_theorem_3_2_hold",
+    proofs=["Theorem 3.2", "Lemma 3.3"],
 )
 def thm_3_2_weighted(budget: Budget) -> Outcome:
     """Add up the exact expectations of 40 steps."""
@@ -199,6 +210,7 @@ def thm_3_2_weighted(budget: Budget) -> Outcome:
     section=SECTION,
     kind="upper bound",
     test=f"{TESTS}::test_minimum_and_repaired_forms_of_theorem_3_2_hold",
+    proofs=["Theorem 3.2", "Lemma 3.3"],
 )
 def thm_3_2_constant(budget: Budget) -> Outcome:
     """Add up the exact expectations of 40 steps, with the largest std of all sequences as C."""
@@ -214,6 +226,7 @@ def thm_3_2_constant(budget: Budget) -> Outcome:
     kind="upper bound",
     test=f"{TESTS}::test_minimum_and_repaired_forms_of_theorem_3_2_hold",
     figure="rate_bounds",
+    proofs=["Theorem 3.2", "Lemma 3.3"],
 )
 def thm_3_2_squared_mean(budget: Budget) -> Outcome:
     """Average the exact expectations of the first T steps, for every T up to 40."""
@@ -248,7 +261,12 @@ def _squared_mean(budget: Budget) -> Evidence:
 
 
 def judge_gains(
-    gains: Sequence[Array], units: Sequence[Array], factor: float, unit: str, example: LogLinearBandit
+    gains: Sequence[Array],
+    units: Sequence[Array],
+    factor: float,
+    unit: str,
+    example: LogLinearBandit,
+    searched: Evidence,
 ) -> Outcome:
     """Judge gain ≤ −factor · unit, as the theorems print it, and the ascent gain ≥ factor · unit in its place.
 
@@ -264,6 +282,8 @@ def judge_gains(
         In words.
     example : LogLinearBandit
         The bandit of the first run, stored as the counterexample.
+    searched : Evidence
+        What the worst-case search finds for the ascent inequality, one step from any θ.
 
     Returns
     -------
@@ -277,7 +297,7 @@ def judge_gains(
         parts.append(compare(np.full(share.shape, factor), share, unit=unit))
         told: dict[str, Any] = {"bandit": example.to_dict(), "theta": [0.0] * example.dimension}
         printed.append(compare(share[:1], -factor, unit=unit, witness=lambda _, told=told: told))
-    mended = worst(parts)
+    mended = worst([*parts, searched])
     return judge_mended(
         printed[0],
         mended,

@@ -74,6 +74,8 @@ class Outcome:
         A counterexample, or the worst instance found, as JSON can hold it.
     shows_witness : bool
         Whether the printed ledger stores the witness although the claim holds: it is what the claim is about.
+    repaired_ratio : float, optional
+        The best known ratio of the repair, for a claim that holds as repaired.
 
     Examples
     --------
@@ -91,6 +93,14 @@ class Outcome:
     unit: str = ""
     witness: Mapping[str, Any] | None = field(default=None, compare=False)
     shows_witness: bool = False
+    repaired_ratio: float | None = None
+
+    @property
+    def tightest(self) -> float:
+        """The best known ratio of the bound that holds, as printed or as repaired; NaN if there is none."""
+        if self.verdict is Verdict.REPAIRED and self.repaired_ratio is not None:
+            return self.repaired_ratio
+        return self.ratio if self.holds else math.nan
 
     @property
     def label(self) -> str:
@@ -343,5 +353,5 @@ def judge_mended(printed: Evidence, mended: Evidence, reason: str = "") -> Outco
     outcome = judge_upper(printed.counting(printed.instances + mended.instances), reason)
     mends = mended.instances > 0 and mended.ratio <= 1 + ROUNDING
     if outcome.verdict is Verdict.FAILS and mends:
-        return replace(outcome, verdict=Verdict.REPAIRED)
+        return replace(outcome, verdict=Verdict.REPAIRED, repaired_ratio=mended.ratio)
     return outcome

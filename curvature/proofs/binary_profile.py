@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from curvature.proofs._claims import show
 from curvature.proofs._derivation import Derivation, Proof, exact
 from curvature.proofs._setting import (
     AVERAGE,
@@ -221,7 +222,7 @@ def binary_profile_maximum(constant: Any = "1/(6*sqrt(3))") -> Proof:
     q = sp.Symbol("q", real=True)
     quarter, half = sp.Rational(1, 4), sp.Rational(1, 2)
     proof = Derivation(
-        "C1-maximum", f"max ℓ = {k}, at q = (3 − √3)/6", "C1: the two branches of ℓ", "D² ≤ 2X²"
+        "C1-maximum", f"max ℓ = {show(k)}, at q = (3 − √3)/6", "C1: the two branches of ℓ", "D² ≤ 2X²"
     )
     # Squares, so that an irrational constant leaves rational polynomials.
     low, high = q * (1 - q) * (1 - 2 * q), (1 - q) / 8

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from curvature.proofs._claims import show
 from curvature.proofs._derivation import Derivation, Proof, exact
 from curvature.proofs._setting import LOG_LINEAR, covariance, expectation, reward_and_feature
 
@@ -43,7 +44,7 @@ def lemma_3_1(chain: Any = "1 + 2*sqrt(2)", constant: Any = "4", everywhere: Any
     p, probability = sp.symbols("p π_j", positive=True)
     proof = Derivation(
         "Lemma 3.1",
-        f"‖∇²J‖ ≤ ({chain})·X²p(1 − p) ≤ {constant}·X²p(1 − p) ≤ {everywhere}·X²",
+        f"‖∇²J‖ ≤ ({show(chain)})·X²p(1 − p) ≤ {constant}·X²p(1 − p) ≤ {everywhere}·X²",
         LOG_LINEAR,
         _ONE_CORRECT,
         "Hölder and Cauchy–Schwarz: |vᵀ(z⊙z)| ≤ ‖v‖_∞‖z‖², |vᵀz| ≤ ‖v‖‖z‖; and ‖π‖ ≤ 1, ‖Xu‖ ≤ ‖X‖",

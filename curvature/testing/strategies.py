@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from curvature.bandit import LogLinearBandit
-
-try:
-    from hypothesis import strategies as st
-except ImportError as error:  # pragma: no cover - exercised by hand, hypothesis is there wherever tests run
-    raise ImportError("curvature.testing needs hypothesis: install curvature[test].") from error
+from curvature.testing._draws import LOGIT, RewardType, check_choice, draw_prompts, matrix, one_in, st
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -19,20 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bandits", "bandits_with_theta", "reward_groups", "success_rates"]
 
-RewardType = Literal["any", "one_correct", "binary", "real"]
-
-
-def _matrix(draw: DrawFn, shape: tuple[int, ...], element: SearchStrategy[float]) -> NDArray[np.float64]:
-    size = int(np.prod(shape))
-    return np.array(draw(st.lists(element, min_size=size, max_size=size))).reshape(shape)
-
-
-# Round numbers shrink well and make ties; the ends of the range make features of very different lengths.
-_COORDINATE = st.one_of(
-    st.integers(-2, 2).map(float),
-    st.floats(-4, 4, allow_nan=False).map(lambda x: 0.0 if abs(x) < 1e-12 else x),
-)
-_LOGIT = st.one_of(st.just(0.0), st.floats(-5, 5), st.sampled_from([-60.0, -30.0, 30.0, 60.0]))
+_ANY: tuple[RewardType, ...] = ("one_correct", "binary", "real")
 
 
 @st.composite
@@ -58,8 +41,9 @@ def bandits(
         Given by hypothesis.
     max_prompts, max_responses, max_dimension, min_responses : int
         Sizes; every size from the least up is drawn.
-    rewards : {"any", "one_correct", "binary", "real"}
-        Assumption A1, zeros and ones, reals in [−3, 3], or any of the three.
+    rewards : {"any", "one_correct", "binary", "real", "non_dyadic", "constant"}
+        Assumption A1; zeros and ones; reals in [−3, 3]; numbers whose sums round, such as .1 and .7; one value a
+        prompt; "any" is one of the first three.
     ragged : bool
         Whether responses may be missing.
     orthogonal : bool
@@ -77,37 +61,28 @@ def bandits(
     >>> find(bandits(rewards="one_correct"), lambda b: b.num_prompts == 2).is_binary
     True
     """
+    check_choice("rewards", rewards, RewardType)
     n = draw(st.integers(1, max_prompts))
     K = draw(st.integers(min_responses, max_responses))
     d = draw(st.integers(1, max_dimension))
-    features = _matrix(draw, (n, K, d), _COORDINATE)
-    if draw(st.integers(0, 3)) == 3:
+    kind: RewardType = rewards
+    if rewards == "any":
+        kind = draw(st.sampled_from(_ANY))
+    repeated, equal, lost = (one_in(draw, 4) for _ in range(3))
+    drawn = draw_prompts(draw, (n, K, d), kind, logit=LOGIT, candidates=K)
+    features, base, values = drawn.features, drawn.logits, drawn.rewards
+    if repeated:
         features[:, -1] = features[:, 0]
     if orthogonal:
         own = np.zeros((n, K, n, d))
         own[np.arange(n), :, np.arange(n)] = features
         features = own.reshape(n, K, n * d)
-    base = _matrix(draw, (n, K), _LOGIT)
-    # The correct response of a prompt under A1 stays in place; others may go.
-    correct = np.array(draw(st.lists(st.integers(0, K - 1), min_size=n, max_size=n)))
-    if ragged and K > 2 and draw(st.integers(0, 3)) == 3:
-        base[0, (correct[0] + 1) % K] = -np.inf
-    return LogLinearBandit(features, _rewards(draw, n, K, correct, rewards), base)
-
-
-def _rewards(
-    draw: DrawFn, n: int, K: int, correct: NDArray[np.integer[Any]], kind: RewardType
-) -> NDArray[np.float64]:
-    if kind == "any":
-        kind = draw(st.sampled_from(["one_correct", "binary", "real"]))
-    if kind == "one_correct":
-        return np.eye(K)[correct]
-    if kind == "binary":
-        return _matrix(draw, (n, K), st.sampled_from([0.0, 1.0]))
-    values = _matrix(draw, (n, K), st.one_of(st.integers(-1, 1).map(float), st.floats(-3, 3)))
-    if draw(st.integers(0, 3)) == 3:
+    if ragged and K > 2 and lost:
+        # The correct response stays; the next one goes.
+        base[0, (drawn.correct[0] + 1) % K] = -np.inf
+    if equal and kind in ("real", "non_dyadic"):
         values[0] = values[0, 0]
-    return values
+    return LogLinearBandit(features, values, base)
 
 
 @st.composite
@@ -136,8 +111,8 @@ def bandits_with_theta(draw: DrawFn, **options: Any) -> tuple[LogLinearBandit, N
     True
     """
     bandit = draw(bandits(**options))
-    theta = _matrix(draw, (bandit.dimension,), st.one_of(st.just(0.0), st.floats(-3, 3)))
-    if draw(st.integers(0, 3)) == 3:
+    theta = matrix(draw, (bandit.dimension,), st.one_of(st.just(0.0), st.floats(-3, 3)))
+    if one_in(draw, 4):
         theta = 10.0 * theta
     return bandit, theta
 
@@ -212,7 +187,7 @@ def reward_groups(
     rewards: list[float] = []
     groups: list[int] = []
     for group, size in enumerate(sizes):
-        equal = draw(st.integers(0, 3)) == 3
+        equal = one_in(draw, 4)
         members = [draw(value)] * size if equal else draw(st.lists(value, min_size=size, max_size=size))
         rewards += members
         groups += [group] * size

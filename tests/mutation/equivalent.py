@@ -1,0 +1,117 @@
+"""Which survivors change nothing that a user could see, and why."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.mutation import swap
+
+if TYPE_CHECKING:
+    from tests.mutation.generate import Mutant
+
+__all__ = ["reason_of", "reason_of_constant"]
+
+_LISTED = Path(__file__).with_name("equivalent.toml")
+
+
+def reason_of(mutant: Mutant) -> str:
+    """Say why a mutant that survived is equivalent.
+
+    Parameters
+    ----------
+    mutant : Mutant
+        A survivor.
+
+    Returns
+    -------
+    str
+        By a rule of this module or the list in ``equivalent.toml``; "" if neither knows it.
+    """
+    for rule, reason in _RULES.items():
+        if rule(mutant):
+            return reason
+    return _listed().get((mutant.path, mutant.function, mutant.before, mutant.after), "")
+
+
+def reason_of_constant(path: str, text: str, value: float, factor: float) -> str:
+    """Say why moving a constant changes nothing.
+
+    Parameters
+    ----------
+    path, text : str
+        Where it stands: file and stripped line.
+    value, factor : float
+        The constant, and what it is multiplied by.
+
+    Returns
+    -------
+    str
+        From the list in ``equivalent.toml``; "" if it is not there.
+    """
+    for entry in _file().get("constant", []):
+        place = entry["path"] == path and any(part in text for part in entry["lines"])
+        if place and value in entry["values"] and factor in entry.get("factors", [factor]):
+            return entry["reason"]
+    return ""
+
+
+@cache
+def _file() -> dict[str, Any]:
+    return tomllib.loads(_LISTED.read_text(encoding="utf-8"))
+
+
+@cache
+def _listed() -> dict[tuple[str, str, str, str], str]:
+    found = {}
+    for entry in _file().get("equivalent", []):
+        for change in entry["changes"]:
+            found[entry["path"], entry["function"], change[0], change[1]] = entry["reason"]
+    return found
+
+
+def _same_code(mutant: Mutant) -> bool:
+    return swap.code_of(mutant.source, mutant.function) == swap.code_of(mutant.original, mutant.function)
+
+
+def _wording(mutant: Mutant) -> bool:
+    """Compare with the message texts blanked; values in a message are expressions and stay.
+
+    Returns
+    -------
+    bool
+        Whether nothing else differs.
+    """
+    return _without_wording(mutant.source) == _without_wording(mutant.original)
+
+
+def _without_wording(source: str) -> str:
+    tree = ast.parse(source)
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.Raise):
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    node.value = ""
+    return ast.dump(tree)
+
+
+def _unstrict_zip(mutant: Mutant) -> bool:
+    return _without_strict(mutant.source) == _without_strict(mutant.original)
+
+
+def _without_strict(source: str) -> str:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "strict"]
+    return ast.dump(tree)
+
+
+_RULES = {
+    _same_code: "compiles to the same code",
+    _wording: "the wording of an error message; the value it names is tested",
+    _unstrict_zip: "strict=True of a zip over sequences of one length by construction: a guard for later edits",
+}

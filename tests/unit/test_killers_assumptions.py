@@ -1,0 +1,1 @@
+"""Tests of what mutants showed to be unwatched."""
