@@ -81,7 +81,10 @@ def test_binary_groups_hold_zeros_and_ones(drawn):
     [
         lambda drawn: len(set(drawn[1])) < len(drawn[1]) and (np.bincount(drawn[1]) == 1).any(),
         lambda drawn: (np.diff(drawn[1]) < 0).any(),
-        lambda drawn: len(drawn[0]) > 3 and np.ptp(drawn[0]) == 0 and drawn[0][0] == 0.7,
+        lambda drawn: any(
+            (members == members[0]).all() and members.size > 3 and members[0] in {0.1, 0.7}
+            for members in (drawn[0][drawn[1] == group] for group in set(drawn[1]))
+        ),
     ],
 )
 def test_groups_include_singletons_shuffles_and_equal_rewards(condition):

@@ -53,7 +53,7 @@ _SHAPE_CALLS = {
     "swapaxes": (1, 2),
 }
 _COUNTS = {"_PSI_TERMS", "_HALVINGS", "_NARROWINGS"}
-_SEARCH = {"_GOLDEN", "_LOG_ODDS"}
+_SEARCH = {"_GOLDEN", "_LOG_ODDS", "_FURTHEST", "crest"}
 _SIZES = {"ndim", "bits", "size"}
 _COUNTERS = {"n", "value", "int", "len", "read_count"}
 _CAP = 4000

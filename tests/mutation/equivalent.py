@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tests.mutation import swap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.mutation.generate import Mutant
 
 __all__ = ["reason_of", "reason_of_constant"]
@@ -99,19 +101,64 @@ def _without_wording(source: str) -> str:
 
 
 def _unstrict_zip(mutant: Mutant) -> bool:
-    return _without_strict(mutant.source) == _without_strict(mutant.original)
+    return _same_without(mutant, _drop_keyword("strict"))
 
 
-def _without_strict(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
+def _contraction_order(mutant: Mutant) -> bool:
+    return _same_without(mutant, _drop_keyword("optimize"))
+
+
+def _rest_of_shape(mutant: Mutant) -> bool:
+    return _same_without(mutant, _any_negative_length)
+
+
+def _stand_in(mutant: Mutant) -> bool:
+    return _same_without(mutant, _any_denominator)
+
+
+def _same_without(mutant: Mutant, blank: Callable[[ast.AST], None]) -> bool:
+    """Compare once a kind of detail is blanked everywhere.
+
+    Returns
+    -------
+    bool
+        Whether nothing else differs.
+    """
+    trees = [ast.parse(source) for source in (mutant.source, mutant.original)]
+    for tree in trees:
+        for node in ast.walk(tree):
+            blank(node)
+    return ast.dump(trees[0]) == ast.dump(trees[1])
+
+
+def _drop_keyword(name: str) -> Callable[[ast.AST], None]:
+    def blank(node: ast.AST) -> None:
         if isinstance(node, ast.Call):
-            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "strict"]
-    return ast.dump(tree)
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != name]
+
+    return blank
+
+
+def _any_negative_length(node: ast.AST) -> None:
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "reshape":
+        for argument in node.args:
+            if isinstance(argument, ast.UnaryOp) and isinstance(argument.op, ast.USub):
+                argument.operand = ast.Constant(1)
+
+
+def _any_denominator(node: ast.AST) -> None:
+    call = node.right if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) else None
+    if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "where" and len(call.args) == 3:
+        last = call.args[2]
+        if isinstance(last, ast.Constant) and isinstance(last.value, float) and last.value > 0:
+            call.args[2] = ast.Constant(1.0)
 
 
 _RULES = {
     _same_code: "compiles to the same code",
-    _wording: "the wording of an error message; the value it names is tested",
+    _wording: "the fixed wording of an error message; the values it names are tested",
     _unstrict_zip: "strict=True of a zip over sequences of one length by construction: a guard for later edits",
+    _contraction_order: "in which order einsum contracts: its speed alone",
+    _rest_of_shape: "numpy takes every negative length in reshape for the rest",
+    _stand_in: "the positive number that replaces a zero denominator, where the quotient is thrown away or is 0/1",
 }

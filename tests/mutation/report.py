@@ -26,7 +26,10 @@ and the doctests of its module. Decorated functions, annotations, docstrings and
 A survivor is *equivalent* when no input can tell it from the original, and then a reason is given below. By rule,
 changes to the fixed wording of an error message are equivalent, whereas the values that the message names are
 expressions like any other. So is `strict=True` of a `zip` over sequences that have one length by construction.
-The share is that of the killed among those that are not equivalent.
+The share is that of the killed among those that were tried and are not equivalent. In brackets: how many of the
+survivors are so far only undecided, since the tests that fitted into the time of one mutant passed and the others were
+not run; they count as survivors. Mutants are tried in random order, so that where some are left the share is that of
+a fair sample, seen before it was looked at; survivors that a new test killed since are counted as killed.
 """
 
 
@@ -38,6 +41,7 @@ class Row:
     killed: int = 0
     equivalent: dict[str, list[Mutant]] = field(default_factory=dict)
     survived: list[Mutant] = field(default_factory=list)
+    undecided: int = 0
     left: int = 0
     seconds: float = 0.0
 
@@ -103,6 +107,7 @@ def _row(path: str, store: Store) -> Row:
             row.left += 1
         else:
             row.survived.append(mutant)
+            row.undecided += outcome.status == "unfinished"
     return row
 
 
@@ -112,6 +117,7 @@ def _total(target: Target, rows: list[Row]) -> Row:
         total.killed += row.killed
         total.survived += row.survived
         total.left += row.left
+        total.undecided += row.undecided
         total.seconds += row.seconds
         for reason, mutants in row.equivalent.items():
             total.equivalent.setdefault(reason, []).extend(mutants)
@@ -127,7 +133,8 @@ def _table(units: list[tuple[Target, list[Row]]]) -> list[str]:
             name = row.name if row.name.startswith("*") else f"`{row.name.removeprefix('curvature/')}`"
             equivalent = sum(map(len, row.equivalent.values()))
             share = f"{100 * row.share:.1f} %" if row.ran else "–"
-            cells = [row.ran + row.left, row.killed, equivalent, len(row.survived), row.left, share]
+            alive = f"{len(row.survived)}" + (f" ({row.undecided})" if row.undecided else "")
+            cells = [row.ran + row.left, row.killed, equivalent, alive, row.left, share]
             if row.ran + row.left:
                 lines.append(f"| {name} | {' | '.join(map(str, cells))} | {row.seconds:.0f} |")
     return [*lines, ""]

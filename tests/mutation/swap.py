@@ -31,8 +31,8 @@ def loaded_functions(paths: list[str]) -> dict[tuple[str, str], list[FunctionTyp
     files = {str(Path(path).resolve()): path for path in paths}
     found: dict[tuple[str, str], list[FunctionType]] = {}
     gc.unfreeze()  # frozen objects are not listed
-    for thing in gc.get_objects():
-        if isinstance(thing, FunctionType) and thing.__code__.co_filename in files:
+    for thing in gc.get_objects():  # isinstance would wake the proxies of other packages
+        if type(thing) is FunctionType and thing.__code__.co_filename in files:
             key = files[thing.__code__.co_filename], thing.__code__.co_qualname
             found.setdefault(key, []).append(thing)
     gc.freeze()  # a collection in a fork would copy the pages of everything
