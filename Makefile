@@ -23,7 +23,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@echo "[setup] virtual environment in $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "[setup] installing curvature and its core dependencies"
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[testing]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core

@@ -116,6 +116,14 @@ def _stand_in(mutant: Mutant) -> bool:
     return _same_without(mutant, _any_denominator)
 
 
+def _divided_by_one(mutant: Mutant) -> bool:
+    return _same_without(mutant, _any_product_with_ones)
+
+
+def _other_case_of_float(mutant: Mutant) -> bool:
+    return _same_without(mutant, _lower_case_float)
+
+
 def _same_without(mutant: Mutant, blank: Callable[[ast.AST], None]) -> bool:
     """Compare once a kind of detail is blanked everywhere.
 
@@ -154,11 +162,26 @@ def _any_denominator(node: ast.AST) -> None:
             call.args[2] = ast.Constant(1.0)
 
 
+def _any_product_with_ones(node: ast.AST) -> None:
+    if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Call) and isinstance(node.op, ast.Div):
+        ones = getattr(node.right.func, "attr", "") == "ones_like"
+        node.op = ast.Mult() if ones else node.op
+
+
+def _lower_case_float(node: ast.AST) -> None:
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "float":
+        for argument in node.args:
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                argument.value = argument.value.lower()
+
+
 _RULES = {
     _same_code: "compiles to the same code",
     _wording: "the fixed wording of an error message; the values it names are tested",
     _unstrict_zip: "strict=True of a zip over sequences of one length by construction: a guard for later edits",
     _contraction_order: "in which order einsum contracts: its speed alone",
     _rest_of_shape: "numpy takes every negative length in reshape for the rest",
+    _divided_by_one: "divides by 1 where the original multiplies by it",
+    _other_case_of_float: "float reads nan and inf in any case",
     _stand_in: "the positive number that replaces a zero denominator, where the quotient is thrown away or is 0/1",
 }

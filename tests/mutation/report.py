@@ -28,8 +28,8 @@ changes to the fixed wording of an error message are equivalent, whereas the val
 expressions like any other. So is `strict=True` of a `zip` over sequences that have one length by construction.
 The share is that of the killed among those that were tried and are not equivalent. In brackets: how many of the
 survivors are so far only undecided, since the tests that fitted into the time of one mutant passed and the others were
-not run; they count as survivors. Mutants are tried in random order, so that where some are left the share is that of
-a fair sample, seen before it was looked at; survivors that a new test killed since are counted as killed.
+not run; they count as survivors. Where some are left, those tried were picked at random; but as tests have been
+written for the survivors among them, the share of the rest may be lower.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import random
+import subprocess
 import sys
 import time
 from functools import partial
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_NAME = "tests.mutation.run"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the mutants of the targets named, or of all.
@@ -35,8 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     int
         0 unless tests fail without any mutant.
     """
-    parser = argparse.ArgumentParser(prog="python -m tests.mutation.run", description=__doc__)
-    parser.add_argument("target", choices=[*TARGETS, []], nargs="*", help="what to mutate: all, by default")
+    parser = argparse.ArgumentParser(prog=f"python -m {_NAME}", description=__doc__)
+    parser.add_argument("target", choices=list(TARGETS), nargs="?", help="what to mutate: all, by default")
     parser.add_argument("--module", help="the modules whose path holds this text alone")
     parser.add_argument("--workers", type=int, default=1, help="processes at a time")
     parser.add_argument("--budget", type=float, default=10.0, help="seconds of tests a mutant at most")
@@ -46,8 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--store", default=".cache/mutants", help="folder of the outcomes")
     parser.add_argument("--new", action="store_true", help="leave alone what has survived before, too")
     options = parser.parse_args(arguments)
-    (name,) = options.target or (None,)
-    target = TARGETS[name]
+    if options.target is None:
+        # A process each: what one target's tests have loaded is none of the next one's business.
+        given = sys.argv[1:] if arguments is None else arguments
+        commands = ([sys.executable, "-m", _NAME, name, *given] for name in TARGETS)
+        return max(subprocess.run(command, check=False).returncode for command in commands)
+    target = TARGETS[options.target]
     modules = [path for path in target.modules() if not options.module or options.module in path]
     store = Store(f"{options.store}/{target.name}.jsonl")
     mutants = [mutant for path in modules for mutant in mutants_of(path)]
@@ -55,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     # In random order, but the same each time: a run that is cut short has tried a fair sample.
     random.Random(0).shuffle(mutants)
     left = [m for m in mutants if not (m.key in store.outcomes if options.new else store.dead(m.key))]
+    left.sort(key=lambda mutant: mutant.key not in store.outcomes)  # survivors first: new tests are for them
     print(f"[mutants] {target.name}: {len(mutants)} mutants, {len(left)} to try", file=sys.stderr)
     plan = runner.Plan(
         tests=target.test_files(),
