@@ -8,7 +8,7 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-ch
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help reproduce test lint types check bench coverage trl-log deep clean
+.PHONY: help reproduce test lint types check bench coverage trl-log deep mutants clean
 
 help:
 	@echo "make reproduce  set up, check every claim, redraw every figure (only what is out of date)"
@@ -16,6 +16,7 @@ help:
 	@echo "make check      is the committed paper_checks.md what the code says now?"
 	@echo "make coverage   how often the intervals hold the truth: 1,000 simulated logs a cell, about 10 minutes"
 	@echo "make deep       every property on 5,000 examples, from a random seed that is printed"
+	@echo "make mutants    which change of a constant or of an operator would no test notice? docs/mutation.md"
 	@echo "make trl-log    train a tiny model with TRL and record its logs anew (installs trl)"
 	@echo "make bench      speed beside what a user would pick instead, with ratios"
 
@@ -75,6 +76,16 @@ SEED ?= $(shell $(PYTHON) -c "import random; print(random.randrange(2**31))")
 deep: $(VENV)/.test
 	@echo "[deep] hypothesis, 5,000 examples a property; seed $(SEED) (again with: make deep SEED=$(SEED))"
 	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -n auto -q tests/properties -p no:cacheprovider --hypothesis-seed=$(SEED)
+
+$(VENV)/.mutants: $(VENV)/.test
+	@echo "[setup] installing mutmut, for its operators"
+	@$(PIP) --editable '.[mutants]'
+	@touch $@
+
+mutants: $(VENV)/.mutants
+	@$(BIN)/python -m tests.mutation.constants --workers 2
+	@$(BIN)/python -m tests.mutation.run --workers 2
+	@$(BIN)/python -m tests.mutation.report
 
 clean:
 	rm -rf $(VENV) .cache figures/.cache figures/quick .pytest_cache .ruff_cache .hypothesis *.egg-info

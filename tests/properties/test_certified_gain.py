@@ -65,7 +65,8 @@ def test_measured_gain_is_at_least_the_certified_gain(drawn, weighting, multiple
     weights = _weights(bandit, at, weighting)
     best = certified_step(bandit, theta, weights, spread=spread)
     step = multiple * float(best.step)
-    if not np.isfinite(step * weights @ at.gradient).all():
+    # Where all weights are next to 0 the certified step leaves float64.
+    if not (np.isfinite(step) and np.isfinite(step * weights @ at.gradient).all()):
         return
     certified = float(certified_gain(bandit, theta, weights, step, spread=spread))
     assert _measured(bandit, theta, at, weights, step) >= certified - _ROUNDING
