@@ -40,7 +40,7 @@ def whole_numbers(name: str, values: ArrayLike, least: int) -> NDArray[np.int64]
     bad = ~(np.isfinite(array) & (array == np.floor(array)) & (array >= least))
     if bad.any():
         raise ValueError(
-            f"{name} must be whole numbers of at least {least}, got {array[bad].ravel()[0]}: change or leave out such values."
+            f"{name} must be whole numbers of at least {least}, got {array[bad].ravel()[0]}: mend or drop them."
         )
     return array.astype(np.int64)
 
