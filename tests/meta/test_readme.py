@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import Phase, settings
 
 README = Path(__file__).parents[2] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -26,8 +27,12 @@ def test_readme_bounds_hold_on_its_own_example(namespace):
 
 
 def test_readme_conjecture_fails_as_the_readme_says(namespace):
+    # One drawn problem in twelve refutes it.
+    test = settings(max_examples=2_000, database=None, phases=[Phase.generate])(
+        namespace["test_my_conjecture"]
+    )
     with pytest.raises(AssertionError, match="bound is exceeded by ×1"):
-        namespace["test_my_conjecture"]()
+        test()
 
 
 def test_readme_links_lead_to_files_of_the_repository():
