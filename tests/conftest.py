@@ -4,7 +4,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# The strategies weigh degenerate cases in, so a test that needs a prompt with a gradient discards most of what is drawn.
+# The strategies weigh degenerate cases in, so a test that needs a gradient discards most of what is drawn.
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 _COMMON = {"deadline": None, "suppress_health_check": _SLOW}
 settings.register_profile("dev", max_examples=60, **_COMMON)
