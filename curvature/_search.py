@@ -13,7 +13,7 @@ ratios of order 1 are good to about 1e−10; the ratio itself, which is all that
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -76,19 +76,22 @@ class Search:
 
     def climb(self, point: Array, pattern: Array) -> None:
         """Follow the gradient from a point, in the box."""
-        from scipy.optimize import Bounds, minimize
+        from scipy.optimize import minimize
 
-        box = Bounds(self.lower, self.upper)  # type: ignore[arg-type]  # arrays are allowed
-        minimize(self._value_and_slope, point, (pattern,), "TNC", True, bounds=box, options=_NEWTON)
+        minimize(self._value_and_slope, point, (pattern,), "TNC", True, bounds=self._box(), options=_NEWTON)
 
     def polish(self) -> None:
         """Search about the best point without derivatives."""
-        from scipy.optimize import Bounds, minimize
+        from scipy.optimize import minimize
 
         if self.best is not None:
-            box = Bounds(self.lower, self.upper)  # type: ignore[arg-type]
             point, pattern = self.best
-            minimize(self._value, point, (pattern,), "Nelder-Mead", bounds=box, options=_NELDER_MEAD)
+            minimize(self._value, point, (pattern,), "Nelder-Mead", bounds=self._box(), options=_NELDER_MEAD)
+
+    def _box(self) -> Any:
+        from scipy.optimize import Bounds
+
+        return Bounds(self.lower, self.upper)  # type: ignore[arg-type]  # arrays are allowed
 
     def evolve(self, points: Array, pattern: Array, generations: int, rng: np.random.Generator) -> None:
         """Let a population that begins with the given points and the best one evolve, by differential evolution."""

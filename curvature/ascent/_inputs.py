@@ -194,7 +194,7 @@ def _convention(
         convention = Normalization(spread="none")
     else:
         spread = {"none": "none", "power": "group", "batch": "batch"}[method.weighting]
-        convention = Normalization(spread=spread, exponent=method.exponent)  # type: ignore[arg-type]
+        convention = Normalization(spread=spread, exponent=method.exponent)  # type: ignore[arg-type]  # one of its names
     if G == 1 and convention.singleton in {"nan", "raise"}:
         raise ValueError(
             f"group_size is 1, which advantages={advantages!r} give no advantage; take a group_size of at least 2."

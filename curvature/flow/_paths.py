@@ -200,7 +200,7 @@ def _clock_to(run: Run, exponent: float, target: float, common: float) -> float:
 def _times_of_system(run: Run, targets: Array) -> Array:
     events = [lambda _, z, target=target: float(_lead(run, z, target)) for target in targets]
     for event, target in zip(events, targets, strict=True):
-        event.terminal = bool(target == targets.max())  # type: ignore[attr-defined]
+        event.terminal = bool(target == targets.max())  # type: ignore[attr-defined]  # scipy reads it off the function
     solution = _integrate(run, run.odds, _NEVER, events=events)
     found = [float(at[0]) if at.size else np.inf for at in solution.t_events]
     return np.array([_polished(run, solution, t, goal) for t, goal in zip(found, targets, strict=True)])

@@ -12,6 +12,8 @@ from curvature.advantages import Normalization
 from curvature.rollouts._convention_candidates import Candidate, Match, compare_values, shortest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from curvature.advantages.normalization import Baseline, NanPolicy, Placement, SingletonPolicy, Spread
@@ -59,7 +61,7 @@ def slopes(rows: Rows) -> Slopes:
         Empty if no group is live.
     """
     number = rows.starts.size
-    total = lambda values: np.bincount(rows.cell, weights=values, minlength=number)  # noqa: E731
+    total = _totals(rows.cell, number)
     members = np.bincount(rows.cell, minlength=number)
     squares, cross = total(rows.centred**2), total(rows.centred * rows.logged)
     good = (rows.reward_range > 0) & np.isfinite(cross) & (squares > 0) & (rows.size == members)
@@ -99,7 +101,7 @@ def possible_spreads(rows: Rows, precision: Precision) -> tuple[Spread, ...]:
 def _is_linear(rows: Rows, precision: Precision) -> bool:
     """Whether A = slope·(r − mean) in each live group without NaN."""
     number = rows.starts.size
-    total = lambda values: np.bincount(rows.cell, weights=values, minlength=number)  # noqa: E731
+    total = _totals(rows.cell, number)
     squares, cross = total(rows.centred**2), total(rows.centred * rows.logged)
     slope = np.divide(cross, squares, out=np.zeros(number), where=(squares > 0) & np.isfinite(cross))
     stand_in = Candidate(Normalization("none", nan="propagate"))
@@ -266,7 +268,7 @@ def _fit_steps(
     if not shifted:
         usable &= ~rows.is_silent
     batch = rows.batch[usable]
-    total = lambda values: np.bincount(batch, weights=values, minlength=number)  # noqa: E731
+    total = _totals(batch, number)
     c, a = computed[usable], rows.logged[usable]
     count = np.maximum(total(np.ones(c.size)), 1)
     c_mean, a_mean = (total(c) / count, total(a) / count) if shifted else (np.zeros(number), np.zeros(number))
@@ -278,3 +280,12 @@ def _fit_steps(
     values = np.nan_to_num(factor)[rows.batch] * computed + shift[rows.batch]
     match = compare_values(candidate, values, rows, precision)
     return StepwiseFit(match, factor, np.where(np.isfinite(factor), shift, np.nan))
+
+
+def _totals(index: NDArray[np.int64], number: int) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Return the function that sums values over each of `number` groups or steps."""
+
+    def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(index, weights=values, minlength=number).astype(np.float64, copy=False)
+
+    return total
