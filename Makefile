@@ -8,7 +8,7 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-ch
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help reproduce test lint types check bench coverage trl-log deep mutants clean
+.PHONY: help reproduce test lint types check bench coverage trl-log lm-demo lm-real deep mutants clean
 
 help:
 	@echo "make reproduce  set up, check every claim, redraw every figure (only what is out of date)"
@@ -17,6 +17,8 @@ help:
 	@echo "make coverage   how often the intervals hold the truth: 1,000 simulated logs a cell, about 10 minutes"
 	@echo "make deep       every property on 5,000 examples, from a random seed that is printed"
 	@echo "make mutants    which change of a constant or of an operator would no test notice? docs/mutation.md"
+	@echo "make lm-demo    train a tiny transformer under four weightings: curves, predictions, probes; under 10 minutes"
+	@echo "make lm-real    the same on GSM8K and MATH: make lm-real MODEL=id-or-folder DATA=folder SCALE=full; resumes"
 	@echo "make trl-log    train a tiny model with TRL and record its logs anew (installs trl)"
 	@echo "make bench      speed beside what a user would pick instead, with ratios"
 
@@ -28,8 +30,8 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core
-	@echo "[setup] installing torch (CPU), the sweep backends and the test tools"
-	@$(PIP) --editable '.[test,torch,scale,logs]'
+	@echo "[setup] installing torch (CPU), transformers, the sweep backends and the test tools"
+	@$(PIP) --editable '.[test,torch,scale,logs,lm]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core
@@ -63,6 +65,18 @@ bench: $(VENV)/.bench
 coverage: $(VENV)/.core
 	@$(BIN)/python -m experiments.interval_coverage --workers 2 --backend processes --store .cache/coverage
 	@$(BIN)/python -m experiments.interval_coverage --check figures/interval_coverage.csv
+
+$(VENV)/.lm: $(VENV)/.core
+	@echo "[setup] installing torch (CPU), transformers, peft and math-verify"
+	@$(PIP) --editable '.[lm,logs]'
+	@touch $@
+
+lm-demo: $(VENV)/.lm
+	@$(BIN)/python -m experiments.lm_demo
+
+SCALE ?= tiny
+lm-real: $(VENV)/.lm
+	@$(BIN)/python -m experiments.lm_real --model '$(MODEL)' --data '$(DATA)' --scale $(SCALE)
 
 $(VENV)/.trl: $(VENV)/.test
 	@echo "[setup] installing trl, to make real logs with it"

@@ -81,14 +81,15 @@ def test_terminal_summary_of_any_text_has_no_control_character(text):
 
 @cache
 def _plain_elements():
-    return Elements(render_html(with_text("a log"))).found
+    """Of a short and of a long title: a long one is set smaller, by a class of its own."""
+    return tuple(Elements(render_html(with_text(text))).found for text in ("a log", 300 * "a"))
 
 
 @given(TEXTS)
 def test_page_of_any_text_has_the_same_elements(text):
     with mock.patch.object(html, "PLOTS", {}):
         page = render_html(with_text(text))
-        assert Elements(page).found == _plain_elements()
+        assert Elements(page).found in _plain_elements()
     page.encode("utf-8")
 
 
