@@ -1,0 +1,47 @@
+"""Folders of weights that are at all times either the old one or the new one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+
+def save(model: Any, tokenizer: Any, name: str, folder: str | Path) -> None:
+    """Write model and tokenizer beside the folder, then rename; adapters alone if the model has them."""
+    folder = Path(folder).absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        if hasattr(model, "peft_config"):
+            for config in model.peft_config.values():
+                config.base_model_name_or_path = name
+        model.save_pretrained(fresh)
+        tokenizer.save_pretrained(fresh)
+        for path in fresh.iterdir():
+            _sync(path)
+        replace_folder(fresh, folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def replace_folder(fresh: Path, folder: Path) -> None:
+    """Rename a folder over another; the old one is moved aside first, as folders cannot be replaced in one go."""
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(fresh, folder)
+    shutil.rmtree(old, ignore_errors=True)
+    _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold what was written."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,222 @@
+"""Log-probabilities of sampled answers, differentiable, without the logits of a long batch ever being whole in memory.
+
+Only the hidden states that predict an answer's token meet the head, a chunk of them at a time; the backward pass
+computes each chunk's logits again. Memory is that of one chunk of logits, not of (answers × tokens × vocabulary).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.checkpoint import checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from curvature.lm.policy import Policy
+    from curvature.lm.sampling import Samples
+
+__all__ = ["batches_by_length", "sequence_log_probabilities", "token_log_probabilities"]
+
+# Logits that are in memory at once: 2^25 float32 are 128 MiB.
+_CHUNK = 1 << 25
+
+
+def sequence_log_probabilities(
+    policy: Policy,
+    samples: Samples,
+    rows: ArrayLike | None = None,
+    *,
+    temperature: float = 1.0,
+    chunk: int | None = None,
+) -> torch.Tensor:
+    """Compute log π(y|x) = Σ_t log π(y_t | x, y_<t) at a temperature, differentiably.
+
+    Ours.
+
+    Parameters
+    ----------
+    policy : Policy
+        Of which the gradient is wanted.
+    samples : Samples
+        Answers, from this policy or another.
+    rows : array_like of int, (B,), optional
+        Which of them; all if left out.
+    temperature : float, default 1.0
+        Logits are divided by it.
+    chunk : int, optional
+        Tokens whose logits are in memory at once; by the size of the vocabulary if left out.
+
+    Returns
+    -------
+    Tensor of float32 (float64 for a model in float64), (B,)
+        Sums over each answer's own tokens, its end token among them.
+
+    Raises
+    ------
+    ValueError
+        If a row is outside the samples.
+
+    Examples
+    --------
+    >>> from curvature.lm.sampling import sample_groups
+    >>> from curvature.lm.tasks import arithmetic
+    >>> from curvature.lm.tiny import tiny_policy
+    >>> policy = tiny_policy(width=16, layers=1)
+    >>> samples = sample_groups(policy, arithmetic(2).questions, group_size=2, max_new_tokens=4)
+    >>> again = sequence_log_probabilities(policy, samples).detach().numpy()
+    >>> bool(np.allclose(again, samples.log_probability, atol=1e-4))
+    True
+    """
+    tokens, owner, size = _tokens(policy, samples, rows, temperature, chunk)
+    return tokens.new_zeros(size).index_add(0, owner, tokens)
+
+
+def token_log_probabilities(
+    policy: Policy,
+    samples: Samples,
+    rows: ArrayLike | None = None,
+    *,
+    temperature: float = 1.0,
+    chunk: int | None = None,
+) -> list[torch.Tensor]:
+    """Compute log π(y_t | x, y_<t) of every token of each answer, differentiably.
+
+    Ours.
+
+    Parameters
+    ----------
+    policy, samples, rows, temperature, chunk
+        As in :func:`sequence_log_probabilities`.
+
+    Returns
+    -------
+    list of Tensor
+        One a row, of the length of its answer.
+
+    Raises
+    ------
+    ValueError
+        If a row is outside the samples.
+
+    Examples
+    --------
+    >>> from curvature.lm.sampling import sample_groups
+    >>> from curvature.lm.tasks import arithmetic
+    >>> from curvature.lm.tiny import tiny_policy
+    >>> policy = tiny_policy(width=16, layers=1)
+    >>> samples = sample_groups(policy, arithmetic(2).questions, group_size=2, max_new_tokens=4)
+    >>> [len(tokens) for tokens in token_log_probabilities(policy, samples)] == samples.length.tolist()
+    True
+    """
+    tokens, owner, size = _tokens(policy, samples, rows, temperature, chunk)
+    return list(tokens.split(torch.bincount(owner, minlength=size).tolist()))
+
+
+def batches_by_length(
+    samples: Samples, max_tokens: int, rows: ArrayLike | None = None
+) -> Iterator[NDArray[np.int64]]:
+    """Yield rows, long ones first, in batches of at most so many tokens with padding, or of one row.
+
+    Ours.
+
+    Parameters
+    ----------
+    samples : Samples
+        Whose prompts and answers are counted.
+    max_tokens : int
+        Of a batch.
+    rows : array_like of int, (B,), optional
+        Which; all if left out.
+
+    Yields
+    ------
+    ndarray of int
+        Each row once.
+
+    Examples
+    --------
+    >>> from curvature.lm.sampling import sample_groups
+    >>> from curvature.lm.tasks import arithmetic
+    >>> from curvature.lm.tiny import tiny_policy
+    >>> policy = tiny_policy(width=16, layers=1)
+    >>> samples = sample_groups(policy, arithmetic(2).questions, group_size=2, max_new_tokens=4)
+    >>> [len(batch) for batch in batches_by_length(samples, 1)]
+    [1, 1, 1, 1]
+    """
+    chosen = _read_rows(samples, rows)
+    prompt = np.array([len(ids) for ids in samples.prompt_ids])[samples.question[chosen]]
+    length = prompt + samples.length[chosen]
+    order = np.argsort(-length, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(int(max_tokens // max(length[order[start]], 1)), 1)
+        yield chosen[order[start : start + size]]
+        start += size
+
+
+def _read_rows(samples: Samples, rows: ArrayLike | None) -> NDArray[np.int64]:
+    chosen = np.arange(len(samples)) if rows is None else np.asarray(rows, dtype=np.int64).ravel()
+    outside = chosen[(chosen < 0) | (chosen >= len(samples))]
+    if outside.size:
+        raise ValueError(f"row {outside[0]} is outside the {len(samples)} samples.")
+    return chosen
+
+
+def _tokens(
+    policy: Policy, samples: Samples, rows: ArrayLike | None, temperature: float, chunk: int | None
+) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Return log π of all answers' tokens one after the other, and which row each is of."""
+    chosen = _read_rows(samples, rows)
+    texts = [
+        np.concatenate([samples.prompt_ids[samples.question[row]], samples.completion_ids[row]])
+        for row in chosen
+    ]
+    length = samples.length[chosen]
+    owner = np.repeat(np.arange(len(chosen)), length)
+    if not owner.size:
+        return (
+            torch.zeros(0, device=policy.device),
+            torch.zeros(0, dtype=torch.int64, device=policy.device),
+            len(chosen),
+        )
+    ids = np.zeros((len(chosen), max(map(len, texts))), dtype=np.int64)
+    for row, text in enumerate(texts):
+        ids[row, : len(text)] = text
+    # The token at position t is predicted by the state at t − 1.
+    before = np.concatenate([
+        np.arange(len(text) - n, len(text)) - 1 for text, n in zip(texts, length, strict=True)
+    ])
+    place = torch.device(policy.device)
+    at = torch.from_numpy(owner).to(place), torch.from_numpy(before).to(place)
+    batch = torch.from_numpy(ids).to(place)
+    target = batch[at[0], at[1] + 1]
+    network = policy.network
+    # Padding on the right needs no mask: a causal model's real tokens never look there.
+    if network.trunk is None:
+        states, head = network.logits(batch, use_cache=False)[at], None
+    else:
+        states, head = network.hidden(batch, use_cache=False)[at], network.head
+    most = chunk or max(_CHUNK // network.model.get_input_embeddings().weight.shape[0], 1)
+    if len(states) <= most:
+        return _chosen(states, target, head, temperature), at[0], len(chosen)
+    parts = zip(states.split(most), target.split(most), strict=True)
+    found = [
+        checkpoint(_chosen, state, aim, head, temperature, use_reentrant=False)
+        if torch.is_grad_enabled()
+        else _chosen(state, aim, head, temperature)
+        for state, aim in parts
+    ]
+    return torch.cat(found), at[0], len(chosen)
+
+
+def _chosen(states: torch.Tensor, target: torch.Tensor, head: Any, temperature: float) -> torch.Tensor:
+    """Log-probabilities of the target tokens from hidden states, or from logits where there is no head."""
+    logits = states if head is None else head(states)
+    if logits.dtype != torch.float64:
+        logits = logits.float()
+    return torch.log_softmax(logits / temperature, dim=-1).gather(1, target[:, None])[:, 0]
