@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImprovementThreshold", "improvement_factor", "improvement_threshold"]
 
-Constants = Literal["paper", "paper_best_step", "sharp", "sharp_smoothness"]
+Constants = Literal["paper", "paper_best_step", "sharp", "sharp_smoothness", "sharp_binary"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ def improvement_threshold(constants: Constants = "paper") -> ImprovementThreshol
     * "sharp": T2 with σ_max = 1/2, and T1: r = 1/(8k₀), g = 1/(4k₀), in D²; σ̄ < 1/2, which is always so unless
       every std is 1/2 at every step.
     * "sharp_smoothness": L = D²/(6√3) (C1) and T1: r = 1/(3√3), g = 1/(4k₀); σ̄ < 4k₀/(3√3) = 0.2974.
+    * "sharp_binary": C1 for both, the sharpest that is proved of each: r = 1/(3√3), and GRPO at 4/D² gains
+      2‖∇J‖²/(σD²), so g = 1/2; σ̄ < 2/(3√3) = 0.3849, as by :func:`curvature.bounds.sharp.one_step_threshold`.
 
     Which bound wins is thus a matter of how sharp each side's analysis is; it is no statement about the runs.
 
@@ -71,7 +73,7 @@ def improvement_threshold(constants: Constants = "paper") -> ImprovementThreshol
 
     Parameters
     ----------
-    constants : {"paper", "paper_best_step", "sharp", "sharp_smoothness"}
+    constants : {"paper", "paper_best_step", "sharp", "sharp_smoothness", "sharp_binary"}
         The pair of analyses.
 
     Returns
@@ -82,7 +84,7 @@ def improvement_threshold(constants: Constants = "paper") -> ImprovementThreshol
     Raises
     ------
     ValueError
-        If ``constants`` is none of the four.
+        If ``constants`` is none of the five.
 
     Notes
     -----
@@ -94,11 +96,14 @@ def improvement_threshold(constants: Constants = "paper") -> ImprovementThreshol
     0.375
     >>> round(improvement_threshold("sharp_smoothness").threshold, 4)
     0.2974
+    >>> round(improvement_threshold("sharp_binary").threshold, 4)
+    0.3849
     """
     if constants not in get_args(Constants):
         raise ValueError(f"constants is {constants!r}; choose one of {', '.join(get_args(Constants))}.")
     k0 = 2 * log(2) - 1
     T1 = (1 / (4 * k0), "T1, step 4c₀/D²")
+    C1 = (_smooth(1 / (6 * sqrt(3))), "C1, step 6√3/D²")
     (r, r_from), (g, g_from) = {
         "paper": ((_smooth(1.0), "Lemma 3.1, step 1/X²"), (_adaptive(2.5, 0.5), "Lemma 3.3, step 1/(2X²)")),
         "paper_best_step": (
@@ -106,7 +111,8 @@ def improvement_threshold(constants: Constants = "paper") -> ImprovementThreshol
             (_adaptive(2.5, 0.4), "Lemma 3.3, step 2/(5X²)"),
         ),
         "sharp": ((0.5 / (4 * k0), "T2 at σ_max = 1/2, step 8c₀/D²"), T1),
-        "sharp_smoothness": ((_smooth(1 / (6 * sqrt(3))), "C1, step 6√3/D²"), T1),
+        "sharp_smoothness": (C1, T1),
+        "sharp_binary": (C1, (_adaptive(0.25, 4.0), "C1 along the step, 4/D²")),
     }[constants]
     unit = "X²" if constants.startswith("paper") else "D²"
     return ImprovementThreshold(constants, r / g, g / r, r, g, unit, r_from, g_from, r / g >= 0.5)
@@ -132,7 +138,7 @@ def improvement_factor(
         σ_i(θ_t) of GRPO's run, or E σ_i(θ_t).
     success : array_like, shape (n,), optional
         p₀ of each prompt; when left out all prompts weigh the same, as in the paper's C(T).
-    constants : {"paper", "paper_best_step", "sharp", "sharp_smoothness"}
+    constants : {"paper", "paper_best_step", "sharp", "sharp_smoothness", "sharp_binary"}
         The pair of analyses.
 
     Returns

@@ -120,7 +120,7 @@ def theorem_t5(
     Returns
     -------
     PointwiseSpeedup
-        NaN where every gradient is 0.
+        NaN where every gradient is 0; by_profile also where success is 0 or 1 wherever there is a gradient.
 
     Raises
     ------

@@ -210,7 +210,9 @@ def certified_gain(
         batch_mean=float(w @ p),
     )
     cost = float(w @ (np.sqrt(p * (1 - p)) * moments.square))
-    return float(w @ moments.inner) ** 2 / cost if cost > 0 else 0.0
+    inner = float(w @ moments.inner)
+    # Not inner²/cost: of success rates below 1e-92 the square underflows where the gain does not.
+    return inner * (inner / cost) if cost > 0 else 0.0
 
 
 def _shares(weights: ArrayLike | None, p: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -257,7 +259,7 @@ def gain_ratio(
     Returns
     -------
     float
-        κ_G; NaN where no prompt has a gradient.
+        κ_G; NaN where no prompt has a gradient, or none whose gain is a float above 0 (every p below 1e-129).
 
     Examples
     --------

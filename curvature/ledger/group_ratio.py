@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-__all__ = ["PROFILES", "committed_share"]
+__all__ = ["PROFILES", "committed_share", "exponents_by_spread"]
 
 _GRID = (np.arange(64) + 0.5) / 64
 
@@ -73,3 +73,32 @@ def committed_share(exponent: float, seeds: Sequence[int], *, num_steps: int = 3
     end = odds / odds.sum(axis=1, keepdims=True)
     committed = (end[:, 1] > 0.99) & (end[:, 0] < start[0, 0] / 10)
     return share_interval(int(committed.sum()), len(seeds))
+
+
+def exponents_by_spread(sizes: Sequence[int] = (8, 16, 64)) -> dict[float, list[float]]:
+    """Find the best exponent of each group size by how unlike prompts are, at one place: p(1 − p) = 1/G.
+
+    Ours, theory H2. Kind: identity (a maximum found numerically).
+    Holds when: there are two arms a prompt; log-odds are normal over prompts, here at 101 quantiles.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        G, each at least 4.
+
+    Returns
+    -------
+    dict of float to list of float
+        The best e of each G, by the standard deviation of the log-odds over prompts.
+    """
+    from scipy.special import expit, logit
+    from scipy.stats import norm
+
+    from curvature.groups import best_exponent
+
+    z = norm.ppf((np.arange(101) + 0.5) / 101)
+    center = [logit(0.5 - np.sqrt(0.25 - 1 / G)) for G in sizes]
+    return {
+        sd: [best_exponent(expit(odds + sd * z), G) for odds, G in zip(center, sizes, strict=True)]
+        for sd in (0.1, 0.5, 2.0)
+    }

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from curvature.bandit import LogLinearBandit
+from curvature.bounds import expected_run, sharp
+from curvature.geometry import feature_diameter
 from curvature.ledger.budget import random_instances
-from curvature.ledger.evidence import Evidence
+from curvature.ledger.evidence import Evidence, worst
 from curvature.ledger.identities import moderate_instances
 from curvature.ledger.registry import CLAIMS
+from curvature.ledger.theorem_runs import compare
 from curvature.ledger.verdicts import Outcome, judge_identity, judge_upper
 from curvature.moments import hessian_extremes, moments
 
@@ -30,6 +33,8 @@ SECTION = "Related results on the same bandits"
 TESTS = "tests/theory/test_related.py"
 
 RESPONSES = (2, 3, 4, 6)
+# Steps of a run, and the gain that is more than rounding.
+RUN, VISIBLE = 40, 1e-9
 FIDELITY = {(8, 0.5): 0.9278, (8, 0.05): 0.5390}
 
 
@@ -105,6 +110,42 @@ def mei_smooth(budget: Budget) -> Outcome:
     """Search logits and rewards for K = 2, 3, 4, 6."""
     evidence = hardest(smoothness_sides, 3.0, (0.0, 1.0), budget, "mei-smooth")
     return judge_upper(evidence, f"the largest ‖∇²J‖/‖∇J‖ found is {3 * evidence.ratio:.4f}.")
+
+
+@CLAIMS.claim(
+    id="smooth-rate",
+    statement="""T ascent steps of 1/L on an L-smooth J: min_(t<T) ‖∇J(θ_t)‖² ≤ 4LΔ/(3T − 1), Δ = J(θ_T) − J(θ_0): for
+    T ≥ 2 less than the 2LΔ/T of Theorem 3.1 and of C1's rate; checked for rewards in {0, 1}, L = D²/(6√3).""",
+    source="""Abbaszadehpeivasti, de Klerk and Zamani, arXiv:2104.05468, as PEPit quotes it: 4LΔ/(3T) with θ_T among the
+    gradients; derived here without""",
+    section=SECTION,
+    kind="upper bound",
+    test="tests/theory/test_pepit.py::test_rate_of_theorem_3_1_is_tight_for_one_step_and_half_as_large_again_for_many",
+    proofs=["smooth-rate", "C1-maximum"],
+)
+def smooth_rate(budget: Budget) -> Outcome:
+    """Climb each of many prompts alone for 1 to 40 steps: two responses, and random ones."""
+    parts = [smooth_run(LogLinearBandit.two_arm([p]), np.zeros(1)) for p in np.linspace(0.01, 0.99, 99)]
+    for bandit, theta in random_instances("binary", budget):
+        parts += [smooth_run(bandit.select([x]), theta) for x in range(min(bandit.num_prompts, 4))]
+    return judge_upper(
+        worst(parts),
+        "PEPit finds the same worst case for T ≤ 4, and a J' that is piecewise linear has it for every T.",
+    )
+
+
+def smooth_run(bandit: LogLinearBandit, theta: Array, num_steps: int = RUN) -> Evidence:
+    """Compare min_(t<T) ‖∇J‖² of one prompt with 4LΔ/(3T − 1), T from 1 on, where Δ is more than rounding."""
+    D = float(feature_diameter(bandit)[0])
+    L = float(sharp.hessian_norm_global(D))
+    if L == 0:
+        return compare([], [])
+    run = expected_run(bandit, "reinforce", num_steps, step=1 / L, theta0=theta)
+    J, T = run.expected_reward[:, 0], np.arange(1, num_steps + 1)
+    smallest = np.minimum.accumulate(run.squared_gradient[:-1, 0])
+    seen = J[1:] - J[0] > VISIBLE
+    bound = 4 * L * (J[1:] - J[0]) / (3 * T - 1)
+    return compare(smallest[seen] / L, bound[seen] / L, unit="L")
 
 
 @CLAIMS.claim(
@@ -223,7 +264,7 @@ def l1_and_razin(budget: Budget) -> Outcome:
 
 def gradient_bounds(bandit: LogLinearBandit, theta: Array) -> tuple[Array, Array]:
     """(D/2)σ and 6‖X‖σ^(2/3), σ of the rewards divided by their largest size."""
-    from curvature.geometry import feature_diameter, spectral_norm
+    from curvature.geometry import spectral_norm
 
     std = moments(bandit, theta).reward_std / np.abs(bandit.rewards).max(axis=1)
     return feature_diameter(bandit) / 2 * std, 6 * spectral_norm(bandit) * std ** (2 / 3)

@@ -127,6 +127,33 @@ def threshold_smoothness(budget: Budget) -> Outcome:
 
 
 @CLAIMS.claim(
+    id="threshold-binary",
+    statement="""Constants of C1 for both methods, binary rewards (REINFORCE at 6√3/D², GRPO at 4/D²): GRPO's bound is
+    2.598σ̄ times REINFORCE's, the smaller one iff σ̄ < 2/(3√3) = 0.3849.""",
+    source="Ours, theory C1 and I.3.5",
+    section=SECTION,
+    kind="identity",
+    test=f"{TESTS}::test_thresholds_belong_to_their_pairs_of_constants",
+    proofs=["threshold-binary", "C1-step", "one-step-C1"],
+)
+def threshold_binary(budget: Budget) -> Outcome:
+    """Divide the rate of GRPO's certificate, by T3's argument, by that of C1's smoothness on random paths of σ."""
+    best = sharp.best_one_step("grpo", "certificate").gain
+
+    def ratio(path: Array) -> float:
+        grpo = 1.5**2 * path.mean() * 0.8 / (best * len(path))
+        return float(grpo / sharp.theorem_c1(len(path), 0.8, 1.5).mean_squared)
+
+    return _judge_threshold(
+        ratio,
+        "sharp_binary",
+        2 / (3 * np.sqrt(3)),
+        budget,
+        "the best constants proved so far of either method; those conjectured to be the best have 0.457.",
+    )
+
+
+@CLAIMS.claim(
     id="improvement-average",
     statement="""C(T) = (8/(3nT)) Σ_iΣ_t σ_i(θ_t) < 1 implies that GRPO's bound (Theorem 3.2, C_{i,t} estimated
     by σ_i), averaged over prompts, is strictly the smaller one.""",

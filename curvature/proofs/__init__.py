@@ -51,6 +51,13 @@ from curvature.proofs.rates import (
 )
 from curvature.proofs.related_results import gradient_bound_of_razin, non_uniform_smoothness
 from curvature.proofs.remainder import exact_remainder
+from curvature.proofs.sharper_theorems import (
+    theorem_3_1_sharper,
+    theorem_3_2_sharper,
+    theorem_3_3_sharper,
+    theorem_3_4_sharper,
+)
+from curvature.proofs.smooth_ascent import smooth_rate
 from curvature.proofs.speedups import (
     ratio_at_exact_steps,
     ratio_of_short_steps,
@@ -59,6 +66,7 @@ from curvature.proofs.speedups import (
 )
 from curvature.proofs.thresholds import (
     best_step_threshold,
+    binary_threshold,
     paper_threshold,
     sharp_threshold,
     smoothness_threshold,
@@ -89,12 +97,18 @@ PROOFS: Mapping[str, Callable[..., Proof]] = MappingProxyType({
     "Theorem 3.2": theorem_3_2,
     "Theorem 3.3": theorem_3_3,
     "Theorem 3.4": theorem_3_4,
+    "Theorem 3.1-sharper": theorem_3_1_sharper,
+    "Theorem 3.2-sharper": theorem_3_2_sharper,
+    "Theorem 3.3-sharper": theorem_3_3_sharper,
+    "Theorem 3.4-sharper": theorem_3_4_sharper,
+    "smooth-rate": smooth_rate,
     "Theorem 3.2-sum": sum_form_fails,
     "eq-32": factor_of_appendix_e_fails,
     "threshold": paper_threshold,
     "threshold-step": best_step_threshold,
     "threshold-sharp": sharp_threshold,
     "threshold-smoothness": smoothness_threshold,
+    "threshold-binary": binary_threshold,
     "improvement": weighted_improvement,
     "psi": psi_over_square,
     "T1": certified_step_of_grpo,

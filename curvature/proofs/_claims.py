@@ -15,6 +15,8 @@ __all__ = [
     "SUMS",
     "claim_cauchy_schwarz",
     "claim_coefficients",
+    "claim_expectation",
+    "claim_rate",
     "claim_rounds_to",
     "claim_telescoping",
     "ends",
@@ -180,6 +182,49 @@ def claim_telescoping(proof: Derivation) -> None:
         "the gains telescope, by induction on T: (J_T − J_0) + (J_{T+1} − J_T) = J_{T+1} − J_0",
         (now - first) + (then - now),
         then - first,
+    )
+
+
+def claim_rate(proof: Derivation, gain: Any, rate: Any) -> None:
+    """Claim that gains of gain·f_t/(nX²) in expectation give Σf_t ≤ rate·n(1 − p₀)X², and the minimum form.
+
+    Parameters
+    ----------
+    proof : Derivation
+        Where the steps are claimed.
+    gain, rate : sympy numbers
+        The two constants; the rate is kept as derived.
+    """
+    import sympy as sp
+
+    n, X, missing, T, f, excess = sp.symbols("n X 1−p₀ T min_f excess", positive=True)
+    claim_telescoping(proof)
+    proof.identity(
+        "the expected gains, gain/(nX²) each in units of f_t, add up to ≤ 1 − p₀: Σf_t ≤ n(1 − p₀)X²/gain",
+        missing / (gain / (n * X**2)),
+        proof.derive("rate", rate) * n * missing * X**2,
+    )
+    proof.identity(
+        "T·min f_t ≤ Σf_t, as each f_t exceeds the minimum by ≥ 0", T * (f + excess) - T * f, T * excess
+    )
+
+
+def claim_expectation(proof: Derivation) -> None:
+    """Claim that the expected gain is at least the own step's over n, as the others' steps do not lose.
+
+    Parameters
+    ----------
+    proof : Derivation
+        Where the step is claimed.
+    """
+    import sympy as sp
+
+    own, others = sp.symbols("own others", nonnegative=True)
+    n = sp.Symbol("n", positive=True)
+    proof.identity(
+        "in expectation over the prompt sampled the gain is (own + others)/n ≥ own/n, others the n − 1 gains ≥ 0",
+        (own + others) / n - own / n,
+        others / n,
     )
 
 

@@ -7,24 +7,41 @@ from __future__ import annotations
 
 from typing import Any
 
-from curvature.proofs._claims import SUMS, claim_cauchy_schwarz, claim_telescoping, show, times
+from curvature.proofs._claims import (
+    SUMS,
+    claim_cauchy_schwarz,
+    claim_expectation,
+    claim_rate,
+    claim_telescoping,
+    show,
+    times,
+)
 from curvature.proofs._derivation import Derivation, Proof, exact
 
-__all__ = ["theorem_3_1", "theorem_3_2", "theorem_3_3", "theorem_3_4"]
+__all__ = [
+    "ALIGNED",
+    "GAINS",
+    "ORTHOGONAL",
+    "SAMPLED",
+    "theorem_3_1",
+    "theorem_3_2",
+    "theorem_3_3",
+    "theorem_3_4",
+]
 
-_GAINS = "J_i ≤ 1, so the expected gains of T steps add up to at most 1 − p₀"
-_ORTHOGONAL = (
+GAINS = "J_i ≤ 1, so the expected gains of T steps add up to at most 1 − p₀"
+ORTHOGONAL = (
     "A1 and A2: a step along ∇J_j, j ≠ i, leaves J_i unchanged (eqs (18), (21)); "
     "prompt i is sampled with probability 1/n"
 )
-_SAMPLED = "every prompt is sampled with probability 1/n"
+SAMPLED = "every prompt is sampled with probability 1/n"
 _LEMMA_3_1 = "Lemma 3.1, along u: |uᵀ∇²J_i u| ≤ 4V_i‖X_iu‖² ≤ ‖X_iu‖² ≤ X²‖u‖² at every θ"
 _LEMMA_3_2 = "Lemma 3.2: ‖∇J_i‖ ≤ 2Xp(1 − p) = 2Xσ_i²"
 _LEMMA_3_3 = (
     "Lemma 3.3, with Lemma 3.1 along u: |uᵀ∇²J_i u| ≤ 4l(1 − l)‖X_iu‖² ≤ (5/2)σ_i‖X_iu‖² at every θ' with "
     "‖θ' − θ‖ ≤ σ_i/X, l = J_i(θ'), σ_i that of θ"
 )
-_A4 = (
+ALIGNED = (
     "A4: M⟨∇J_i, ∇J_j⟩ ≥ ‖X_i∇J_j‖²/‖X_i‖² for i ≠ j at every θ of the run, M > 0, so the inner products "
     "are ≥ 0; ‖X_i‖ ≤ X"
 )
@@ -60,10 +77,10 @@ def theorem_3_1(step: Any = "1", gain: Any = "1/2", rate: Any = "2") -> Proof:
         f"Algorithm 1 at ηX² = {show(step)}: E J_i(θ_t) − E J_i(θ_(t−1)) ≥ {times(gain)}E‖∇J_i‖²/(nX²), Σ_(t<T) "
         "E‖∇J_i‖² "
         f"≤ {times(rate)}n(1 − p₀)X², and the smallest is at most a T-th of that",
-        _ORTHOGONAL,
+        ORTHOGONAL,
         _LEMMA_3_1,
         _TAYLOR,
-        _GAINS,
+        GAINS,
         SUMS,
     )
     promised = η * g**2 - X**2 / 2 * (η * g) ** 2
@@ -72,37 +89,8 @@ def theorem_3_1(step: Any = "1", gain: Any = "1/2", rate: Any = "2") -> Proof:
         "whose maximum over η, a parabola's, is at the step", sp.diff(promised, η).subs(η, step / X**2), 0
     )
     proof.identity("and is gain·‖∇J_i‖²/X² there", promised.subs(η, step / X**2), gain * g**2 / X**2)
-    _claim_rate(proof, gain, rate)
+    claim_rate(proof, gain, rate)
     return proof.done()
-
-
-def _claim_rate(proof: Derivation, gain: Any, rate: Any) -> None:
-    """Claim that gains of gain·f_t/(nX²) in expectation give Σf_t ≤ rate·n(1 − p₀)X², and the minimum form."""
-    import sympy as sp
-
-    n, X, missing, T, f, excess = sp.symbols("n X 1−p₀ T min_f excess", positive=True)
-    claim_telescoping(proof)
-    proof.identity(
-        "the expected gains, gain/(nX²) each in units of f_t, add up to ≤ 1 − p₀: Σf_t ≤ n(1 − p₀)X²/gain",
-        missing / (gain / (n * X**2)),
-        proof.derive("rate", rate) * n * missing * X**2,
-    )
-    proof.identity(
-        "T·min f_t ≤ Σf_t, as each f_t exceeds the minimum by ≥ 0", T * (f + excess) - T * f, T * excess
-    )
-
-
-def _claim_expectation(proof: Derivation) -> None:
-    """Claim that the expected gain is at least the own step's over n, as the others' steps do not lose."""
-    import sympy as sp
-
-    own, others = sp.symbols("own others", nonnegative=True)
-    n = sp.Symbol("n", positive=True)
-    proof.identity(
-        "in expectation over the prompt sampled the gain is (own + others)/n ≥ own/n, others the n − 1 gains ≥ 0",
-        (own + others) / n - own / n,
-        others / n,
-    )
 
 
 def theorem_3_2(
@@ -144,11 +132,11 @@ def theorem_3_2(
         f"{times(factor)}mean_t C_(i,t), and Σ_t E‖∇J_i‖² ≤ {times(weighted)}n(1 − p₀)X²C_i for constant C_i; "
         "without A3 (c) "
         f"((1/T)Σ_t E‖∇J_i‖)² ≤ ({times(weighted)}n(1 − p₀)X²/T)·(1/T)Σ_t E σ_i",
-        _ORTHOGONAL,
+        ORTHOGONAL,
         _LEMMA_3_2,
         _LEMMA_3_3,
         _TAYLOR,
-        _GAINS,
+        GAINS,
         "A3, for (b) alone: σ_i(θ_t) ≤ C_(i,t), deterministic",
         SUMS,
     )
@@ -219,11 +207,11 @@ def theorem_3_3(interference: Any = "1/2", gain: Any = "1/2", rate: Any = "2") -
         f"{times(gain)}E‖∇J_i‖²/(nFX²), and "
         f"Σ_(t<T) E‖∇J_i‖² ≤ {times(rate)}nF(1 − p₀)X²",
         "A1",
-        _A4,
-        _SAMPLED,
+        ALIGNED,
+        SAMPLED,
         _LEMMA_3_1,
         _TAYLOR,
-        _GAINS,
+        GAINS,
         SUMS,
     )
     η = 1 / (F * X**2)
@@ -248,8 +236,8 @@ def theorem_3_3(interference: Any = "1/2", gain: Any = "1/2", rate: Any = "2") -
         sp.together((1 - 1 / (2 * F)).subs(F, 1 + above) - gain),
         above / (2 * (1 + above)),
     )
-    _claim_expectation(proof)
-    _claim_rate(proof, gain, rate)
+    claim_expectation(proof)
+    claim_rate(proof, gain, rate)
     return proof.done()
 
 
@@ -284,13 +272,13 @@ def theorem_3_4(interference: Any = "5/8", gain: Any = "3/16", weighted: Any = "
         f"Algorithm 2 at η = 1/(2FX²), F = max(R₁, {times(k)}M)R₂: E J_i(θ_t) − E J_i(θ_(t−1)) ≥ {times(gain)}"
         f"E[‖∇J_i‖²/σ_i]/(nFX²); so Theorem 3.2's (a), (b) and (c) hold with FX² for X², {show(weighted)} in (a)",
         "A1",
-        _A4,
+        ALIGNED,
         "A5: ‖∇J_j‖ ≤ R₁‖∇J_i‖ and σ_i ≤ R₂σ_j for all i, j at every θ of the run, so R₁, R₂ ≥ 1",
-        _SAMPLED,
+        SAMPLED,
         _LEMMA_3_2,
         _LEMMA_3_3,
         _TAYLOR,
-        _GAINS,
+        GAINS,
         SUMS,
     )
     η, fourth = 1 / (2 * F * X**2), sp.Rational(5, 4)
@@ -338,7 +326,7 @@ def theorem_3_4(interference: Any = "5/8", gain: Any = "3/16", weighted: Any = "
         sp.together((sp.Rational(1, 2) - 5 / (16 * F)).subs(F, 1 + rest) - gain),
         5 * rest / (16 * (1 + rest)),
     )
-    _claim_expectation(proof)
+    claim_expectation(proof)
     claim_telescoping(proof)
     n, missing = sp.symbols("n 1−p₀", positive=True)
     proof.identity(

@@ -9,6 +9,7 @@ from curvature.proofs._derivation import Derivation, Proof, exact
 
 __all__ = [
     "best_step_threshold",
+    "binary_threshold",
     "paper_threshold",
     "sharp_threshold",
     "smoothness_threshold",
@@ -209,6 +210,48 @@ def smoothness_threshold(
         sp.Rational(1, 2),
         threshold,
     )
+    return proof.done()
+
+
+def binary_threshold(threshold: Any = "2/(3*sqrt(3))", ratio: Any = "3*sqrt(3)/2") -> Proof:
+    """Prove the numbers 2.598 and .385: both methods by C1, the sharpest proved analysis of each for binary rewards.
+
+    Ours, theory C1.
+
+    Parameters
+    ----------
+    threshold, ratio : str, number or sympy expression
+        The constants claimed: 2/(3√3) = .3849 and its inverse 2.598.
+
+    Returns
+    -------
+    Proof
+        Raised instead: ProofError, when a constant is another.
+
+    Examples
+    --------
+    >>> round(float(binary_threshold().derived["threshold"]), 4)
+    0.3849
+    """
+    import sympy as sp
+
+    threshold, ratio = exact(threshold), exact(ratio)
+    proof = Derivation(
+        "threshold-binary",
+        f"C1 for both, binary rewards: the ratio of the bounds is {times(ratio)}σ̄ = 2.598·σ̄, and GRPO's is the "
+        f"smaller iff σ̄ < {show(threshold)} = .3849",
+        "C1-step: r = 1/(3√3) (in D²)",
+        "one-step-C1: GRPO at 4/D² gains ≥ 2‖∇J_i‖²/(σ_iD²) a step, so g = 1/2 (in D²), as in T3",
+        _BOUNDS,
+    )
+    r, g = 1 / (3 * sp.sqrt(3)), sp.Rational(1, 2)
+    found = _claim_ratio(proof, r, g, threshold)
+    proof.identity("the ratio is the one claimed", found, ratio)
+    proof.derive("threshold", threshold)
+    claim_rounds_to(proof, "the ratio is 2.598", ratio, sp.Rational("2.598"), "5/10000")
+    claim_rounds_to(proof, "the threshold is .3849", threshold, sp.Rational("0.3849"), "5/100000")
+    proof.at_least("it is above the .2974 of T1", threshold, 4 * (2 * sp.log(2) - 1) / (3 * sp.sqrt(3)))
+    proof.at_least("and above the paper's 3/8", threshold, sp.Rational(3, 8))
     return proof.done()
 
 

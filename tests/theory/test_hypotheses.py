@@ -20,7 +20,7 @@ from curvature.ledger.empirical import (
     share_interval,
     slope_interval,
 )
-from curvature.ledger.group_ratio import PROFILES
+from curvature.ledger.group_ratio import PROFILES, exponents_by_spread
 from curvature.ledger.tuned_runs import (
     MULTIPLES,
     certified_arm,
@@ -138,6 +138,14 @@ def test_exponent_one_is_near_optimal_around_one_success_a_group():
     outcome = CLAIMS["H2-near-one"].check(SMALL)
     assert outcome.verdict is Verdict.FAILS  # by 2 to 4 % for G = 16 and 64
     assert 0.95 < outcome.measured < 0.99
+
+
+def test_best_exponent_is_decided_by_how_unlike_prompts_are():
+    alike, some, unlike = (np.array(best) for best in exponents_by_spread().values())
+    assert alike.min() > 1.95
+    assert (alike > some).all()
+    assert (some > unlike).all()
+    assert unlike.max() < 1.4
 
 
 def test_sampled_runs_may_commit_to_a_wrong_response_at_any_exponent():

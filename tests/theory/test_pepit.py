@@ -88,7 +88,10 @@ def test_one_step_of_grpo_under_the_constant_curvature_of_l2_gains_the_certifica
 
 @pytest.mark.parametrize("num_steps", [1, 2, 3, 4])
 def test_rate_of_theorem_3_1_is_tight_for_one_step_and_half_as_large_again_for_many(num_steps):
-    """The worst case is 4LΔ/(3T − 1) where the theorem states 2LΔ/T: equal at T = 1, and 2/3 of it as T → ∞."""
+    """The worst case is 4LΔ/(3T − 1) where the theorem states 2LΔ/T: equal at T = 1, and 2/3 of it as T → ∞.
+
+    The proof "smooth-rate" derives it for every T.
+    """
     X, success, T = 1.5, 0.2, num_steps
     rate = paper.theorem_3_1(1, success, X, T)
     worst = worst_gradient(X**2, float(rate.step), T, 1 - success)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from curvature import LogLinearBandit
 from curvature.bounds import expected_run, improvement_threshold, paper, theorem_3_2_repaired
 from curvature.ledger.appendix_d_e import one_step, tilted_prompts
 from curvature.ledger.section_3_theorems import sum_form
@@ -28,6 +29,23 @@ TOO_MUCH = [
     ("Theorem 3.4", "interference", 0.99, "interference ≥ 5/8"),
     ("Theorem 3.4", "gain", 1.01, "gain at F = 1"),
     ("Theorem 3.4", "weighted", 0.99, "(a) so"),
+    ("Theorem 3.1-sharper", "smoothness", 0.99, "smoothness·X²"),
+    ("Theorem 3.1-sharper", "gain", 1.01, "gains at least gain"),
+    ("Theorem 3.1-sharper", "rate", 0.99, "add up to ≤ 1 − p₀"),
+    ("Theorem 3.2-sharper", "gain", 1.01, "gain at D = √2X"),
+    ("Theorem 3.2-sharper", "any_rewards", 1.01, "is the constant claimed"),
+    ("Theorem 3.2-sharper", "weighted", 0.99, "(a) so"),
+    ("Theorem 3.2-sharper", "factor", 0.99, "(b) has"),
+    ("Theorem 3.3-sharper", "interference", 0.99, "interference ≥ 1/(6√3)"),
+    ("Theorem 3.3-sharper", "gain", 1.01, "gain at F = 1"),
+    ("Theorem 3.3-sharper", "rate", 0.99, "add up to ≤ 1 − p₀"),
+    ("Theorem 3.4-sharper", "interference", 0.99, "interference ≥ 4ψ(1/4)"),
+    ("Theorem 3.4-sharper", "gain", 1.01, "F = 1"),
+    ("Theorem 3.4-sharper", "weighted", 0.99, "(a) so"),
+    ("smooth-rate", "rate", 0.99, "the bound"),
+    ("smooth-rate", "slope", 1.01, "the bound"),
+    ("threshold-binary", "threshold", 1.01, "1 at the threshold"),
+    ("threshold-binary", "ratio", 0.99, "the one claimed"),
     ("Theorem 3.2-sum", "left", 1.01, "the left side"),
     ("Theorem 3.2-sum", "right", 0.99, "the right side"),
     ("eq-32", "excess", 1.01, "the promise over the gain"),
@@ -76,6 +94,28 @@ def test_rates_of_the_theorems_are_the_calculators():
     assert float(with_interference.step) == pytest.approx(1 / (2 * least * X**2), rel=1e-14)
 
 
+@pytest.mark.parametrize("p", [0.003, 0.05, 0.2, 0.5, 0.7, 0.9, 0.99])
+def test_sharper_gains_are_gained_at_the_papers_steps_and_nearly_reached(p):
+    """Two responses with X = I, whose diameter is the largest that X allows, √2X."""
+    bandit = LogLinearBandit([np.eye(2)], [[1, 0]], [[np.log(p), np.log1p(-p)]])
+    for method, name, power in (("reinforce", "3.1", 0), ("grpo", "3.2", 1)):
+        run = expected_run(bandit, method, 1)
+        σ = run.own_reward_std[0, 0]
+        share = np.diff(run.expected_reward[:, 0])[0] / run.squared_gradient[0, 0] * σ**power
+        promised = float(
+            exact(inspect.signature(PROOFS[f"Theorem {name}-sharper"]).parameters["gain"].default)
+        )
+        assert promised <= share < 1.3 * promised
+
+
+def test_factors_of_the_paper_cover_the_least_ones_that_suffice():
+    M = sp.Symbol("M", positive=True)
+    assert float(PROOFS["Theorem 3.3-sharper"]().derived["least F"] / M) == pytest.approx(0.09623, abs=5e-6)
+    assert float(PROOFS["Theorem 3.4-sharper"]().derived["least F over MR₂"]) == pytest.approx(
+        0.13610, abs=5e-6
+    )
+
+
 def test_sides_of_the_sum_form_are_those_of_a_run():
     run = expected_run(TWO_RESPONSES, "grpo", 100)
     left, right = sum_form(
@@ -107,6 +147,7 @@ def test_counterexample_of_appendix_e_is_the_ledgers():
         ("threshold-step", "paper_best_step"),
         ("threshold-sharp", "sharp"),
         ("threshold-smoothness", "sharp_smoothness"),
+        ("threshold-binary", "sharp_binary"),
     ],
 )
 def test_proved_ratio_is_that_of_the_calculator(name, constants):

@@ -33,6 +33,15 @@ def test_search_finds_more_than_root_2_for_rewards_of_any_size():
     assert cut.ratio > 1
 
 
+def test_smallest_gradient_of_a_run_stays_below_the_exact_rate_of_smooth_ascent():
+    outcome = CLAIMS["smooth-rate"].check(SMALL)
+    assert outcome.verdict is Verdict.LOOSE
+    assert outcome.instances > 1000
+    # For one step it is what the step gains, ‖∇J‖²/(2L): the row must be as tight as C1's step is there.
+    single = related.smooth_run(LogLinearBandit.two_arm([0.79]), np.zeros(1), num_steps=1)
+    assert 0.85 < single.ratio < 1
+
+
 @given(LOGITS, st.integers(0, 5))
 def test_root_2_suffices_for_one_correct_response(logits, correct):
     rewards = np.eye(len(logits))[[correct % len(logits)]]

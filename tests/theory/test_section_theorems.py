@@ -220,6 +220,7 @@ def test_constants_of_assumption_5_grow_with_the_run():
         ("paper_best_step", "best-step", 2 / 5),
         ("sharp", "sharp", 1 / 2),
         ("sharp_smoothness", "smoothness", 0.29737),
+        ("sharp_binary", "binary", 0.38490),
     ],
 )
 def test_thresholds_belong_to_their_pairs_of_constants(constants, id, threshold):

@@ -155,8 +155,12 @@ def best_step(method, basis):
 
 def threshold(constants):
     smooth = 1 / (6 * mp.sqrt(3))
-    grpo = {"paper": mp.mpf(16) / 3, "paper_best_step": mp.mpf(5)}.get(constants, 1 / (4 * k0()))
-    reinforce = {"sharp": 1 / (8 * k0()), "sharp_smoothness": 2 * smooth}.get(constants, mp.mpf(2))
+    grpo = {"paper": mp.mpf(16) / 3, "paper_best_step": mp.mpf(5), "sharp_binary": mp.mpf(1) / 2}.get(
+        constants, 1 / (4 * k0())
+    )
+    reinforce = {"sharp": 1 / (8 * k0()), "sharp_smoothness": 2 * smooth, "sharp_binary": 2 * smooth}.get(
+        constants, mp.mpf(2)
+    )
     return [reinforce / grpo, grpo / reinforce, reinforce, grpo]
 
 
@@ -332,7 +336,7 @@ THEOREMS = {
     "curvature.bounds.improvement_threshold": Oracle(
         bounds.improvement_threshold,
         threshold,
-        grid(["paper", "paper_best_step", "sharp", "sharp_smoothness"]),
+        grid(["paper", "paper_best_step", "sharp", "sharp_smoothness", "sharp_binary"]),
         8,
         ("threshold", "ratio_per_std", "reinforce", "grpo"),
     ),

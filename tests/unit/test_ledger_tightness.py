@@ -31,7 +31,7 @@ def test_repaired_statement_has_the_tightness_of_its_repair_and_a_false_one_none
     row = CLAIMS["thm-3.1-gain"]
     repaired = judge_mended(evidence(2.0), evidence(0.5))
     assert repaired.verdict is Verdict.REPAIRED
-    assert tightness(row, repaired).startswith("0.5; follows")
+    assert tightness(row, repaired).startswith("0.5; proved")
     assert tightness(row, judge_upper(evidence(2.0))) == "—"
     assert tightness(CLAIMS["eq-12"], judge_upper(evidence(0.5))) == "—"
 

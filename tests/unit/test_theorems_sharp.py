@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from curvature import LogLinearBandit, feature_diameter, moments
 from curvature.bounds._comparison import improvement_factor, improvement_threshold
 from curvature.bounds._expectations import expected_run
+from curvature.bounds._one_step import one_step_threshold
 from curvature.bounds._sharp_speedups import theorem_t4, theorem_t5
 from curvature.bounds._sharp_theorems import (
     GAIN_CONSTANT,
@@ -72,8 +73,15 @@ def test_thresholds_are_the_ratios_of_their_exact_constants():
         "paper_best_step": sympy.Integer(2) / 5,
         "sharp": (1 / (8 * k0)) / (1 / (4 * k0)),
         "sharp_smoothness": (1 / (3 * sympy.sqrt(3))) / (1 / (4 * k0)),
+        "sharp_binary": (1 / (3 * sympy.sqrt(3))) / sympy.Rational(1, 2),
     }
-    decimal = {"paper": 3 / 8, "paper_best_step": 2 / 5, "sharp": 1 / 2, "sharp_smoothness": 0.29737}
+    decimal = {
+        "paper": 3 / 8,
+        "paper_best_step": 2 / 5,
+        "sharp": 1 / 2,
+        "sharp_smoothness": 0.29737,
+        "sharp_binary": 0.38490,
+    }
     for constants, value in exact.items():
         found = improvement_threshold(constants)
         assert found.threshold == pytest.approx(float(value), rel=1e-14)
@@ -92,6 +100,9 @@ def test_threshold_constants_are_those_of_the_theorems():
     )
     assert float(smooth.mean_squared / rates.grpo) * 0.2 == pytest.approx(
         improvement_threshold("sharp_smoothness").threshold, rel=1e-13
+    )
+    assert one_step_threshold("certificate").threshold == pytest.approx(
+        improvement_threshold("sharp_binary").threshold, rel=1e-14
     )
     assert smooth.mean_squared / rates.reinforce == pytest.approx(
         8 * GAIN_CONSTANT / (3 * sqrt(3)), rel=1e-13
@@ -283,3 +294,9 @@ def test_with_the_sharpest_curvature_the_same_comparison_can_favour_reinforce():
     arms = theorem_t5(σ**2, σ, success=p)
     assert arms.by_profile is not None
     assert float(arms.by_profile) < 0.99 < 1 < float(arms.by_std)
+
+
+def test_kappa_by_profile_has_no_value_where_a_gradient_contradicts_the_success():
+    found = theorem_t5([0.0, 0.1], [0.4, 0.4], success=[0.2, 1.0])
+    assert float(found.by_std) == pytest.approx(1.0)
+    assert np.isnan(found.by_profile)
