@@ -1,4 +1,4 @@
-"""The command line: ``check`` runs the ledger, ``bounds`` prints bounds of one prompt, ``diagnose`` reads a run's log.
+"""The command line: ``check`` runs the ledger, ``bounds`` prints bounds, ``diagnose`` reads a log, ``lm`` trains.
 
 Exit codes: 0 done (a claim that fails is a result, not an error), 1 the committed ledger is stale or missing
 (``check --check``), 2 a bad argument or a log that cannot be read, 130 interrupted.
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from curvature import _diagnose_command
+from curvature import _diagnose_command, _lm_command
 from curvature._files import write_atomically
 
 if TYPE_CHECKING:
@@ -262,6 +262,12 @@ COMMANDS = (
         "should this run divide by the std? answered from its rollout log",
         _diagnose_command.add_arguments,
         _diagnose_command.run,
+    ),
+    Command(
+        "lm",
+        "train language models under several weightings, probe them, compare them with the prediction",
+        _lm_command.add_arguments,
+        _lm_command.run,
     ),
 )
 

@@ -37,6 +37,7 @@ _SECTIONS = (
     "section_3_assumptions",
     "section_3_theorems",
     "section_3_comparison",
+    "section_4",
     "appendix_b",
     "appendix_c",
     "appendix_d",

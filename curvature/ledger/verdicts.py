@@ -47,6 +47,9 @@ class Verdict(StrEnum):
     REPAIRED = "holds as repaired"
     VACUOUS = "vacuous"
     NOT_CHECKABLE = "not checkable here"
+    REPLICATED = "replicated"
+    NOT_REPLICATED = "not replicated"
+    NOT_COMPARABLE = "not comparable"
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ def _share(size: NDArray, ceiling: NDArray) -> NDArray:
     return np.sqrt(_divide((size**2).sum(-1), (ceiling**2).sum(-1)))
 
 
-def _variation(values: NDArray, axis: int = -1) -> NDArray:
+def _variation(values: NDArray, axis: int = -1) -> Any:
     return (
         _divide(values.std(axis, ddof=1), values.mean(axis)) if values.shape[axis] > 1 else np.float64(np.nan)
     )

@@ -9,8 +9,6 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from curvature.lm._optimizer import Optimizer
@@ -102,7 +100,7 @@ def compute_gradient(
     if config.lora_dropout:
         policy.model.train()
     try:
-        for rows in _live_batches(rollouts, own, config):
+        for rows in _live_batches(rollouts.samples, own, config.micro_batch_tokens):
             log_probs = sequence_log_probabilities(
                 policy, rollouts.samples, rows, temperature=config.temperature
             )
@@ -117,15 +115,22 @@ def compute_gradient(
     gap = sum(processes.gather(gap)) / max(np.count_nonzero(weights), 1)
     norm = float(torch.nn.utils.get_total_norm(gradients))
     if config.max_grad_norm is not None and norm > config.max_grad_norm:
-        torch._foreach_mul_(gradients, config.max_grad_norm / norm)
+        for gradient in gradients:
+            gradient.mul_(config.max_grad_norm / norm)
     return Gradient(norm, gap)
 
 
-def _live_batches(
-    rollouts: Rollouts, own: NDArray[np.float64], config: TrainConfig
-) -> Iterator[NDArray[Any]]:
-    """Cut this process's answers of weight other than 0 into batches of like lengths."""
-    from curvature.lm.likelihood import batches_by_length
-
-    live = np.flatnonzero(own)
-    return batches_by_length(rollouts.samples, config.micro_batch_tokens, live) if live.size else iter(())
+def _live_batches(samples: Any, own: NDArray[np.float64], max_tokens: int) -> list[NDArray[Any]]:
+    """Cut the answers of weight other than 0, long ones first, into batches of so many padded tokens, or of one."""
+    rows = np.flatnonzero(own)
+    if not rows.size:
+        return []
+    prompt = np.array([len(ids) for ids in samples.prompt_ids])[samples.question[rows]]
+    length = prompt + samples.length[rows]
+    rows, length = (values[np.argsort(-length, kind="stable")] for values in (rows, length))
+    batches, start = [], 0
+    while start < rows.size:
+        size = max(int(max_tokens // length[start]), 1)
+        batches.append(rows[start : start + size])
+        start += size
+    return batches

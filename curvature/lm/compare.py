@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curvature.groups import Interval
-from curvature.lm._forecast import FORECAST_ARMS, OPTIMIZERS, Curve, Forecast
+from curvature.lm._forecast import OPTIMIZERS
 from curvature.lm._measured import LEVEL, final_success, mean_curve, paired_ratio, time_to
+from curvature.lm._predicted import Model, Solution, certified
 from curvature.lm._runs import Run, as_runs, read_run
 from curvature.lm._windows import phases_of, summary_of, windows_of
 
@@ -32,6 +33,8 @@ __all__ = ["Comparison", "Run", "Speedup", "compare", "read_run"]
 
 # Of the way from the start to the worst run's end.
 _SHARES = (0.5, 0.75, 0.9)
+# Rise in success below which there is no target.
+_LEAST = 0.02
 _ASSUMPTIONS = (
     "prompts are two-answer problems of one feature distance and orthogonal: an update on one moves no other",
     "small steps; the mean of the sampled gradient is followed, not its noise; every prompt is visited equally often",
@@ -103,6 +106,8 @@ class Comparison:
         For each arm what :func:`curvature.phases.phase_report` finds.
     assumptions : tuple of str
         Of the predictions.
+    notes : tuple of str
+        What could not be said, and why.
     """
 
     reference: str
@@ -119,6 +124,7 @@ class Comparison:
     openings: dict[str, dict[str, Any]]
     phases: dict[str, dict[str, Any]]
     assumptions: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that JSON holds: numbers that are not finite become None.
@@ -211,7 +217,7 @@ def compare(
     Raises
     ------
     ValueError
-        If the reference or another arm is missing, runs do not go together, or no run learns enough for a target.
+        If the reference or another arm is missing, or runs do not go together.
 
     Examples
     --------
@@ -226,7 +232,7 @@ def compare(
     True
     """
     of = as_runs(runs, reference)
-    targets = _targets(of, target)
+    targets, notes = _targets(of, target)
     first = next(iter(of[reference].values()))
     G = _group_size(of)
     if first.optimizer not in OPTIMIZERS:
@@ -234,7 +240,7 @@ def compare(
             f"the optimizer is {first.optimizer!r}; forecasts are for {' and '.join(OPTIMIZERS)}."
         )
     counts, sizes, prompts = _start_counts(of, first_steps) if start is None else (*start, None)
-    model = _Model(of, reference, targets, G)
+    model = Model(of, reference, targets, G)
     names = {f"ratio {arm} {i}": (arm, i) for arm in model.others for i in range(len(targets))}
     functionals: dict[str, Callable[[Any], float]] = {
         "success": lambda f: f.success_mean,
@@ -261,12 +267,13 @@ def compare(
         start={name: found[name] for name in ("success", "std")},
         time_scale=_exponential(found["scale"]),
         speedups=tuple(_speedups(of, reference, targets, predicted)),
-        certified=_certified(central[0], targets, G),
+        certified=certified(central[0], targets, G),
         curves=_curves(of, model, central[1]),
         windows=_stacked(windows),
         openings={arm: summary_of(table) for arm, table in windows.items()},
         phases={arm: phases_of(of[reference], of[arm]) for arm in others},
         assumptions=(*_ASSUMPTIONS, _OPTIMIZER_ASSUMPTIONS[first.optimizer]),
+        notes=notes,
     )
 
 
@@ -278,22 +285,26 @@ def _group_size(of: Mapping[str, Mapping[int, Run]]) -> int:
     return int(sizes[-1])
 
 
-def _targets(of: Mapping[str, Mapping[int, Run]], target: float | Sequence[float] | None) -> Array:
+def _targets(
+    of: Mapping[str, Mapping[int, Run]], target: float | Sequence[float] | None
+) -> tuple[Array, tuple[str, ...]]:
+    """Return the targets, and a note where runs give none."""
     if target is not None:
         given = np.atleast_1d(np.asarray(target, dtype=np.float64))
         if not ((given > 0) & (given < 1)).all():
             raise ValueError(f"target is {target}; success rates between 0 and 1 are needed.")
-        return given
+        return given, ()
     every = [run for each in of.values() for run in each.values()]
     begin = float(np.mean([run.success[: max(1, run.num_steps // 20)].mean() for run in every]))
     end = min(final_success(run) for run in every)
-    if end < begin + 0.02:
+    if end < begin + _LEAST:
         worst = min(every, key=final_success)
-        raise ValueError(
+        note = (
             f"{worst.name} ({worst.arm}, seed {worst.seed}) ends at {end:.3g} and runs start at {begin:.3g}: it learnt "
-            "too little for a target; give one, or leave the run out."
+            "too little for a target, so there are no speed-ups; give a target, or leave the run out."
         )
-    return begin + np.array(_SHARES) * (end - begin)
+        return np.empty(0), (note,)
+    return begin + np.array(_SHARES) * (end - begin), ()
 
 
 def _start_counts(of: Mapping[str, Mapping[int, Run]], first_steps: int) -> tuple[Any, Any, Any]:
@@ -309,86 +320,6 @@ def _start_counts(of: Mapping[str, Mapping[int, Run]], first_steps: int) -> tupl
             parts.append((run.right[used], run.size[used], run.group[used]))
     right, size, group = (np.concatenate(part) for part in zip(*parts, strict=True))
     return right, size, group
-
-
-@dataclass(frozen=True)
-class _Solution:
-    """One distribution solved: curves of arms, the fitted log time scale, log ratios to each target by arm."""
-
-    curves: dict[str, Curve]
-    log_scale: float
-    log_ratio: dict[str, Array]
-
-
-class _Model:
-    """Forecasts for the runs at hand; each distribution is solved once for all functionals."""
-
-    def __init__(self, of: Mapping[str, Mapping[int, Run]], reference: str, targets: Array, G: int) -> None:
-        if reference not in FORECAST_ARMS:
-            raise ValueError(f"the reference is {reference!r}; forecasts are for {', '.join(FORECAST_ARMS)}.")
-        self.reference, self.targets, self.G = reference, targets, G
-        self.arms = [arm for arm in of if arm in FORECAST_ARMS]
-        self.others = [arm for arm in self.arms if arm != reference]
-        first = {arm: next(iter(each.values())) for arm, each in of.items()}
-        self.optimizer = first[reference].optimizer
-        # Learning rate spent before each step.
-        self.spent = {arm: np.append(0.0, np.cumsum(run.learning_rate)) for arm, run in first.items()}
-        self.measured = np.mean([run.success for run in of[reference].values()], axis=0)
-        self._forecasts: dict[bytes, Forecast] = {}
-        self._solved: dict[tuple[bytes, bytes], _Solution] = {}
-
-    def solve(self, at: Any) -> _Solution:
-        """Solve a distribution."""
-        key = at.support.tobytes(), at.weights.tobytes()
-        if key not in self._solved:
-            if key[0] not in self._forecasts:
-                self._forecasts[key[0]] = Forecast(at.support, self.G, self.optimizer)
-            forecast = self._forecasts[key[0]]
-            curves = {arm: forecast.curve(arm, at.weights) for arm in self.arms}
-            log_scale = self._fitted(curves[self.reference])
-            steps = {arm: self._steps(arm, curve, log_scale) for arm, curve in curves.items()}
-            with np.errstate(invalid="ignore", divide="ignore"):
-                ratio = {arm: np.log(steps[self.reference] / steps[arm]) for arm in self.others}
-            self._solved[key] = _Solution(curves, log_scale, ratio)
-        return self._solved[key]
-
-    def last_fit(self, counts: Any, sizes: Any) -> tuple[Any, _Solution]:
-        """Return the central fit and its solution."""
-        from curvature.groups import fit_success_distribution
-
-        fit = fit_success_distribution(counts, sizes, method="smooth")
-        return fit, self.solve(fit)
-
-    def predicted(self, arm: str, solution: _Solution) -> Array:
-        """Forecast mean success at each step, (T,)."""
-        return solution.curves[arm].at(np.exp(solution.log_scale) * self.spent[arm][:-1])
-
-    def _fitted(self, curve: Curve) -> float:
-        """Log of the time scale by least squares: a coarse search, then a fine one."""
-        from scipy.optimize import minimize_scalar
-
-        spent = self.spent[self.reference][:-1]
-
-        def error(log_scale: float) -> float:
-            return float(np.sum((curve.at(np.exp(log_scale) * spent) - self.measured) ** 2))
-
-        middle = np.log(curve.clock[len(curve.clock) // 2] / max(spent[-1], 1e-300))
-        grid = middle + np.linspace(-12, 12, 97)
-        best = grid[np.argmin([error(at) for at in grid])]
-        found: Any = minimize_scalar(error, bounds=(best - 0.25, best + 0.25), method="bounded")
-        return float(found.x)
-
-    def _steps(self, arm: str, curve: Curve, log_scale: float) -> Array:
-        """Count steps to each target; beyond the run's end at its last learning rate."""
-        spent = self.spent[arm]
-        needed = curve.when(self.targets) / np.exp(log_scale)
-        last = spent[-1] - spent[-2]
-        beyond = (
-            np.maximum(needed - spent[-1], 0) / last
-            if last > 0
-            else np.where(needed > spent[-1], np.inf, 0.0)
-        )
-        return np.interp(needed, spent, np.arange(spent.size)) + beyond
 
 
 def _exponential(interval: Interval) -> Interval:
@@ -421,26 +352,7 @@ def _speedups(
             )
 
 
-def _certified(fit: Any, targets: Array, group_size: int) -> dict[str, list[float]]:
-    """Theory T4 at the start: the speed-up at certified steps and its two factors, for the targets it covers."""
-    from curvature.rollouts._predictions import Target, solver
-
-    J, ceiling = fit.success_mean, fit.mean(lambda p: p > 0)
-    covered = [
-        Target("", float(goal), (goal - J) / (ceiling - J))
-        for goal in targets
-        if 0 < (goal - J) / (ceiling - J) < 0.995
-    ]
-    if not covered:
-        return {"target": [], "speedup": [], "iterations": [], "prompts": []}
-    found = solver(tuple(covered), group_size)(fit)
-    parts = {
-        part: [float(x) for x in found[f"{part}_finite"]] for part in ("speedup", "iterations", "prompts")
-    }
-    return {"target": [one.success for one in covered], **parts}
-
-
-def _curves(of: Mapping[str, Mapping[int, Run]], model: _Model, solution: _Solution) -> pd.DataFrame:
+def _curves(of: Mapping[str, Mapping[int, Run]], model: Model, solution: Solution) -> pd.DataFrame:
     import pandas as pd
 
     tables = []

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, TypeGuard
 
 from curvature.lm.arms import ARMS
 
@@ -331,18 +331,18 @@ def _check_numbers(config: TrainConfig) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"{name} is {value!r}; a whole number of at least {least} is needed.")
     for name in _POSITIVE:
-        value = getattr(config, name)
-        if value is None and name in _OPTIONAL:
+        number = getattr(config, name)
+        if number is None and name in _OPTIONAL:
             continue
-        if not _is_number(value) or value <= 0:
-            raise ValueError(f"{name} is {value!r}; a finite number above 0 is needed.")
+        if not _is_number(number) or not number > 0:
+            raise ValueError(f"{name} is {number!r}; a finite number above 0 is needed.")
     for name in _SHARES:
-        value = getattr(config, name)
-        if not _is_number(value) or not 0 <= value <= 1:
-            raise ValueError(f"{name} is {value!r}; a number between 0 and 1 is needed.")
+        share = getattr(config, name)
+        if not _is_number(share) or not 0 <= share <= 1:
+            raise ValueError(f"{name} is {share!r}; a number between 0 and 1 is needed.")
     if len(config.betas) != 2 or not all(_is_number(beta) and 0 <= beta < 1 for beta in config.betas):
         raise ValueError(f"betas is {config.betas!r}; two numbers of at least 0 and below 1 are needed.")
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,475 @@
+"""GSM8K and MATH through the same loop, with a real language model: split, tune, train paired arms, probe, compare.
+
+For each set (GSM8K easy and hard, by the model's own measured success; MATH Level 2) every arm is tuned over the same
+learning rates on a seed that is not used again, and run on paired seeds: the same questions in the same order, the same
+random numbers. The first seed of each arm is probed at the start, in the middle and at the end.
+
+    python -m experiments.lm_real --model FOLDER_OR_ID --data FOLDER --scale tiny   # a CPU, minutes: does it all work?
+    python -m experiments.lm_real --model FOLDER_OR_ID --data FOLDER --scale full   # a GPU: 100 iterations, 3 seeds
+
+DATA holds gsm8k/train.jsonl and math/train.jsonl. Broken off at any moment, the same command goes on. Results go to
+experiments/results/lm_real/SCALE/; `--describe` says in words what the model is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curvature._files import write_atomically
+from experiments._experiment import ROOT, require_count, show
+from experiments._lm_results import RESULTS, compact, curves_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from curvature.lm.config import TrainConfig
+    from curvature.lm.policy import Policy
+    from curvature.lm.tasks import Task
+
+TUNING_SEED = 1000
+SETS = {"gsm8k_easy": ("gsm8k", "easy"), "gsm8k_hard": ("gsm8k", "hard"), "math": ("math", None)}
+_PACKAGES = ("torch", "transformers", "peft", "numpy", "curvature")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is done.
+
+    Attributes
+    ----------
+    sets : tuple of str
+        Of SETS.
+    pool, pool_group_size : int
+        Questions, and answers to each, by which easy and hard are told apart.
+    threshold : float
+        Measured success from which a question is easy.
+    steps, tuning_steps : int
+        Of a run, and of one that tunes a learning rate (0: the first rate is taken, untuned).
+    arms, learning_rates, seeds : tuple
+        The grid.
+    probe_prompts : int
+        0 for no probes.
+    """
+
+    sets: tuple[str, ...]
+    pool: int
+    pool_group_size: int
+    threshold: float
+    steps: int
+    tuning_steps: int
+    arms: tuple[str, ...]
+    learning_rates: tuple[float, ...]
+    seeds: tuple[int, ...]
+    prompts_per_step: int
+    group_size: int
+    max_new_tokens: int
+    temperature: float
+    lora_rank: int
+    lora_alpha: float
+    sample_batch: int
+    micro_batch_tokens: int
+    checkpoint_every: int
+    probe_prompts: int
+
+
+SCALES = {
+    "tiny": Sizes(
+        sets=("gsm8k_easy", "math"),
+        pool=6,
+        pool_group_size=4,
+        threshold=0.25,
+        steps=2,
+        tuning_steps=0,
+        arms=("none", "group_matched"),
+        learning_rates=(1e-4,),
+        seeds=(0,),
+        prompts_per_step=2,
+        group_size=4,
+        max_new_tokens=128,
+        temperature=0.7,
+        lora_rank=8,
+        lora_alpha=16,
+        sample_batch=24,
+        micro_batch_tokens=1024,
+        checkpoint_every=1,
+        probe_prompts=0,
+    ),
+    "full": Sizes(
+        sets=("gsm8k_easy", "gsm8k_hard", "math"),
+        pool=1024,
+        pool_group_size=8,
+        threshold=0.5,
+        steps=100,
+        tuning_steps=30,
+        arms=("none", "group_matched"),
+        learning_rates=(1e-5, 3e-5, 1e-4),
+        seeds=(0, 1, 2),
+        prompts_per_step=32,
+        group_size=8,
+        max_new_tokens=200,
+        temperature=1.0,
+        lora_rank=64,
+        lora_alpha=128,
+        sample_batch=256,
+        micro_batch_tokens=32768,
+        checkpoint_every=25,
+        probe_prompts=32,
+    ),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run it.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments; those of the process when left out.
+
+    Returns
+    -------
+    int
+        0, 2 for a bad argument or a missing package, 130 after Ctrl-C.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.lm_real",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", required=True, help="folder or hub id of a causal language model")
+    parser.add_argument("--describe", help="what the model is, for the results (default: its name)")
+    parser.add_argument("--data", required=True, type=Path, help="folder with gsm8k/ and math/")
+    parser.add_argument("--scale", choices=sorted(SCALES), default="tiny")
+    parser.add_argument("--sets", nargs="+", choices=sorted(SETS), help="these alone")
+    parser.add_argument("--threads", type=int, default=0, help="of torch on a CPU (default: all cores)")
+    parser.add_argument("--work-dir", type=Path, help="folder of the runs (.cache/lm_real/SCALE)")
+    parser.add_argument("--output-dir", type=Path, help=f"of the results ({show(RESULTS / 'lm_real')}/SCALE)")
+    given = parser.parse_args(argv)
+    try:
+        if given.threads:
+            require_count("--threads", given.threads)
+        for name in ("gsm8k", "math"):
+            if not (given.data / name / "train.jsonl").is_file():
+                raise ValueError(f"--data is {given.data}, which has no {name}/train.jsonl.")
+        run(
+            given.model,
+            given.describe or Path(given.model).name,
+            given.data,
+            SCALES[given.scale],
+            given.work_dir or ROOT / ".cache" / "lm_real" / given.scale,
+            given.output_dir or RESULTS / "lm_real" / given.scale,
+            sets=tuple(given.sets or SCALES[given.scale].sets),
+            threads=given.threads or os.cpu_count() or 1,
+        )
+    except ImportError as error:
+        print(f"{parser.prog}: {error}: pip install 'curvature[lm,logs]'", file=sys.stderr)
+        return 2
+    except (OSError, ValueError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted: what is finished is kept, and the same command goes on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(
+    model: str,
+    described: str,
+    data: Path,
+    sizes: Sizes,
+    work: Path,
+    output: Path,
+    *,
+    sets: Sequence[str],
+    threads: int,
+) -> None:
+    """Do all of it, or what is left of it.
+
+    Parameters
+    ----------
+    model, described : str
+        What is loaded, and how the results name it.
+    data : Path
+        Folder of the questions.
+    sizes : Sizes
+        How much.
+    work, output : Path
+        Of the runs, and of the results.
+    sets : sequence of str
+        Which.
+    threads : int
+        Of torch.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    for name in sets:
+        started = time.perf_counter()
+        place = work / name
+        base = _base_config(model, data, sizes, name, place)
+        keys, split = _questions(base, sizes, name, place)
+        base = replace(base, keys=keys)
+        tuning, chosen = _tune(base, sizes, place, threads)
+        folders = _runs(base, sizes, place, chosen, threads)
+        probes = _probes(base, sizes, folders, place)
+        config = {
+            "model": described,
+            "set": name,
+            "split": split,
+            "sizes": asdict(sizes),
+            "learning_rates": chosen,
+            "tuning_rule": "highest mean reward over all steps on the tuning seed"
+            if sizes.tuning_steps
+            else "not tuned: one rate for all arms",
+            "train": {
+                key: value
+                for key, value in json.loads(base.to_json()).items()
+                if key not in ("policy", "task_options", "keys")
+            },
+            "num_questions": len(keys),
+            "versions": {"python": platform.python_version()}
+            | {package: metadata.version(package) for package in _PACKAGES},
+            "machine": _machine(threads),
+            "seconds_of_this_call": round(time.perf_counter() - started, 1),
+            "runs": [_run_row(folder) for folder in folders],
+        }
+        _write(output / name, folders, tuning, probes, config)
+        _say(f"{name}: wrote {show(output / name)}")
+
+
+def _say(text: str) -> None:
+    print(f"[lm-real] {text}", flush=True)
+
+
+def _machine(threads: int) -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()}, {threads} threads"
+
+
+def _base_config(model: str, data: Path, sizes: Sizes, name: str, place: Path) -> TrainConfig:
+    from curvature.lm.config import TrainConfig
+
+    task, _ = SETS[name]
+    options: dict[str, Any] = {"source": str(data / task), "template": "two_shot"}
+    if task == "math":
+        options |= {"levels": [2]}
+    return TrainConfig(
+        task=task,
+        task_options=options,
+        policy=model,
+        lora_rank=sizes.lora_rank,
+        lora_alpha=sizes.lora_alpha,
+        steps=sizes.steps,
+        prompts_per_step=sizes.prompts_per_step,
+        group_size=sizes.group_size,
+        max_new_tokens=sizes.max_new_tokens,
+        temperature=sizes.temperature,
+        sample_batch=sizes.sample_batch,
+        micro_batch_tokens=sizes.micro_batch_tokens,
+        learning_rate=sizes.learning_rates[0],
+        checkpoint_every=sizes.checkpoint_every,
+        keep_every=max(sizes.steps // 2, 1) if sizes.probe_prompts else 0,
+    )
+
+
+def _policy(base: TrainConfig) -> Policy:
+    from curvature.lm.policy import LoraSettings, load_policy
+
+    lora = LoraSettings(rank=base.lora_rank, alpha=base.lora_alpha) if base.lora_rank else None
+    return load_policy(base.policy, lora=lora, seed=base.policy_seed)
+
+
+def _task(base: TrainConfig) -> Task:
+    from curvature.lm import tasks
+
+    return getattr(tasks, base.task)(**base.task_options)
+
+
+def _questions(
+    base: TrainConfig, sizes: Sizes, name: str, place: Path
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Draw the pool, grade it once, and return the keys of the wanted part and how they were chosen."""
+    from curvature.lm.splits import difficulty_split
+
+    _, part = SETS[name]
+    pool = _task(base).take(sizes.pool, seed=0)
+    counts = _counts(base, sizes, pool, place.parent / f"pool_{base.task}.json")
+    keys = [question.key for question in pool.questions]
+    split = difficulty_split(
+        keys, [counts[key] for key in keys], sizes.pool_group_size, threshold=sizes.threshold
+    )
+    chosen = tuple(keys) if part is None else getattr(split, part)
+    rule = {
+        "pool": len(keys),
+        "group_size": sizes.pool_group_size,
+        "threshold": sizes.threshold,
+        "part": part or "all",
+        "num_easy": len(split.easy),
+        "num_hard": len(split.hard),
+        "num_never": len(split.never),
+        "mean_success": sum(counts.values()) / (len(keys) * sizes.pool_group_size),
+    }
+    _say(f"{name}: {len(chosen)} of {len(keys)} questions, mean measured success {rule['mean_success']:.3f}")
+    if len(chosen) < sizes.prompts_per_step:
+        _say(f"{name}: fewer than the {sizes.prompts_per_step} a step needs; the whole pool is used.")
+        chosen, rule["part"] = tuple(keys), "all (too few in the wanted part)"
+    return chosen, rule
+
+
+def _counts(base: TrainConfig, sizes: Sizes, pool: Task, path: Path) -> dict[str, int]:
+    """Right answers of each question by the policy at the start; kept a batch at a time."""
+    from curvature.lm.grading import Grader
+    from curvature.lm.sampling import sample_groups
+
+    known: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
+    left = [question for question in pool.questions if question.key not in known]
+    if not left:
+        return known
+    policy, batch = _policy(base), max(sizes.sample_batch // sizes.pool_group_size, 1)
+    with Grader(pool.grading) as grader:
+        for start in range(0, len(left), batch):
+            asked = left[start : start + batch]
+            drawn = sample_groups(
+                policy,
+                asked,
+                group_size=sizes.pool_group_size,
+                max_new_tokens=sizes.max_new_tokens,
+                temperature=sizes.temperature,
+                seed=TUNING_SEED + 1,
+                step=0,
+                batch_size=sizes.sample_batch,
+                stop=pool.stop,
+            )
+            answers = [asked[index].answer for index in drawn.question]
+            right = (
+                grader
+                .grade(drawn.texts, answers, drawn.finished.tolist())
+                .reshape(len(asked), -1)
+                .sum(axis=1)
+            )
+            known |= {question.key: int(k) for question, k in zip(asked, right, strict=True)}
+            write_atomically(path, json.dumps(known).encode())
+            _say(f"graded {len(known)} of {len(pool)} questions of {pool.name}")
+    return known
+
+
+def _tune(
+    base: TrainConfig, sizes: Sizes, place: Path, threads: int
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    from curvature.lm.grid import best_learning_rates, expand, run_grid
+
+    if not sizes.tuning_steps:
+        return [], dict.fromkeys(sizes.arms, sizes.learning_rates[0])
+    short = replace(base, steps=sizes.tuning_steps, seed=TUNING_SEED, keep_every=0)
+    configs = expand(short, arms=sizes.arms, learning_rates=sizes.learning_rates)
+    summaries = run_grid(configs, place / "tuning", threads=threads)
+    rows = [
+        {"arm": config.arm, "learning_rate": config.learning_rate, **_run_row(summary.folder)}
+        for config, summary in zip(configs, summaries, strict=True)
+    ]
+    return rows, best_learning_rates(summaries, last=1.0)
+
+
+def _runs(base: TrainConfig, sizes: Sizes, place: Path, chosen: dict[str, float], threads: int) -> list[Path]:
+    from curvature.lm.grid import run_grid
+
+    configs = [
+        replace(base, arm=arm, learning_rate=chosen[arm], seed=seed)
+        for seed in sizes.seeds
+        for arm in sizes.arms
+    ]
+    return [summary.folder for summary in run_grid(configs, place / "runs", threads=threads)]
+
+
+def _run_row(folder: Path) -> dict[str, Any]:
+    """Return what a run cost and how it ended."""
+    from curvature.lm._metrics import read_metrics
+
+    rows = read_metrics(folder / "metrics.jsonl")
+    tokens = sum(row["tokens"] for row in rows)
+    seconds = {part: sum(row[f"seconds_{part}"] for row in rows) for part in ("sample", "grade", "update")}
+    return {
+        "run": folder.name,
+        "steps": len(rows),
+        "mean_reward": sum(row["reward_mean"] for row in rows) / max(len(rows), 1),
+        "tokens": tokens,
+        "tokens_per_second_sampling": tokens / max(seconds["sample"], 1e-9),
+        "tokens_per_second_update": tokens / max(seconds["update"], 1e-9),
+        **{f"seconds_{part}": spent for part, spent in seconds.items()},
+    }
+
+
+def _probes(base: TrainConfig, sizes: Sizes, folders: Sequence[Path], place: Path) -> dict[str, Any]:
+    """Probe the first seed of each arm at the start, in the middle and at the end, each once."""
+    from curvature.lm.probe import probe
+    from curvature.lm.train import policy_at
+
+    if not sizes.probe_prompts:
+        return {}
+    task = _task(base).subset(base.keys)
+    task = task.take(min(sizes.probe_prompts, len(task)), seed=1)
+    found = {}
+    for folder in folders[: len(sizes.arms)]:
+        for step in (0, sizes.steps // 2, sizes.steps):
+            path = place / "probes" / f"{folder.name}_step{step}.json"
+            if not path.is_file():
+                _say(f"probe: {path.stem}")
+                result = probe(
+                    policy_at(folder, step),
+                    task.questions,
+                    task=task,
+                    group_size=sizes.group_size,
+                    step=step,
+                    max_new_tokens=sizes.max_new_tokens,
+                    temperature=sizes.temperature,
+                    sketch=1 << 18,
+                )
+                write_atomically(path, result.to_json().encode())
+            found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _write(
+    output: Path,
+    folders: Sequence[Path],
+    tuning: list[dict[str, Any]],
+    probes: dict[str, Any],
+    config: dict[str, Any],
+) -> None:
+    """Put the results in place, the settings last: if they are there, so is the rest."""
+    import pandas as pd
+
+    from curvature.lm.compare import compare
+
+    tables = {"curves.csv": pd.concat([curves_of(folder) for folder in folders], ignore_index=True)}
+    if tuning:
+        tables["tuning.csv"] = pd.DataFrame(tuning)
+    for name, table in tables.items():
+        text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        write_atomically(output / name, text.encode())
+    try:
+        compared: dict[str, Any] = compare(folders, num_resamples=100).to_dict()
+    except ValueError as error:  # such as runs too short to learn anything: a result, and it says so
+        compared = {"none": str(error)}
+    entries = {"comparison": compared, **{f"probe_{name}": one for name, one in probes.items()}}
+    for name, data in entries.items():
+        write_atomically(output / f"{name}.json", compact(data).encode())
+    text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(output / "config.json", text.encode())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

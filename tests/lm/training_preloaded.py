@@ -1,0 +1,20 @@
+"""Imported by the server that the tests' processes are forked from: one step loads all that a run loads lazily."""
+
+import tempfile
+
+import accelerate.utils  # noqa: F401
+import torch
+
+from curvature.lm.config import TrainConfig
+from curvature.lm.policy import load_policy
+from curvature.lm.train import train
+from tests.lm import training_kit  # noqa: F401
+
+torch.set_num_threads(1)
+with tempfile.TemporaryDirectory() as folder:
+    policy = load_policy("tiny:width=16,layers=1")
+    policy.save(f"{folder}/policy")
+    step = TrainConfig(
+        policy=f"{folder}/policy", steps=1, prompts_per_step=2, group_size=2, max_new_tokens=2, eval_every=1
+    )
+    train(step, f"{folder}/run", progress=False)
