@@ -84,7 +84,7 @@ class Sizes:
 SCALES = {
     "tiny": Sizes(
         sets=("gsm8k_easy", "math"),
-        pool=6,
+        pool=12,
         pool_group_size=4,
         threshold=0.25,
         steps=2,
@@ -92,7 +92,7 @@ SCALES = {
         arms=("none", "group_matched"),
         learning_rates=(1e-4,),
         seeds=(0,),
-        prompts_per_step=2,
+        prompts_per_step=3,
         group_size=4,
         max_new_tokens=128,
         temperature=0.7,

@@ -100,7 +100,9 @@ class Task:
         if len(self._by_key()) < len(self.questions):
             seen: set[str] = set()
             twice = next(q.key for q in self.questions if q.key in seen or seen.add(q.key))
-            raise ValueError(f"task {self.name!r} has two questions with the key {twice!r}; keys must differ.")
+            raise ValueError(
+                f"task {self.name!r} has two questions with the key {twice!r}; keys must differ."
+            )
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -197,6 +199,14 @@ def gsm8k(
     ------
     ValueError
         If a row lacks a field or its answer has no ``####``.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "train.jsonl")
+    >>> _ = path.write_text(json.dumps({"question": "What is 600 + 600?", "answer": "They add up. #### 1,200"}))
+    >>> [(question.key, question.answer) for question in gsm8k(path)]
+    [('gsm8k/train/0', '1200')]
     """
     render = render_with(template, "gsm8k", tokenizer)
 
@@ -254,6 +264,15 @@ def math(
     ------
     ValueError
         If a level is not 1 to 5, or a row lacks a field.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "train.jsonl")
+    >>> row = {"problem": "Compute $1/4+1/4$.", "level": "Level 2", "solution": r"It is $\boxed{\frac{1}{2}}$."}
+    >>> _ = path.write_text(json.dumps(row))
+    >>> [question.answer for question in math(path, levels=(2,), template="plain")]
+    ['\\frac{1}{2}']
     """
     wanted = None if levels is None else {str(level) for level in levels}
     if wanted is not None and (not wanted or not wanted <= set("12345")):
@@ -324,7 +343,12 @@ def arithmetic(num_questions: int, *, digits: tuple[int, int] | float = (1, 2), 
 
 
 def _task(
-    name: str, questions: Iterator[Question | None], split: str, template: str, source: object, limit: int | None
+    name: str,
+    questions: Iterator[Question | None],
+    split: str,
+    template: str,
+    source: object,
+    limit: int | None,
 ) -> Task:
     """Collect the first questions that have an answer, and refuse an empty task."""
     if limit is not None and limit < 1:

@@ -20,6 +20,14 @@ MODULES = [
     "curvature.geometry",
     "curvature.groups",
     "curvature.interference",
+    "curvature.lm.arms",
+    "curvature.lm.compare",
+    "curvature.lm.config",
+    "curvature.lm.grading",
+    "curvature.lm.grid",
+    "curvature.lm.splits",
+    "curvature.lm.tasks",
+    "curvature.lm.train",
     "curvature.moments",
     "curvature.phases",
     "curvature.rollouts",
@@ -55,7 +63,8 @@ def _public_functions():
 
 def test_importing_the_package_loads_no_heavy_library():
     modules = (
-        "curvature, curvature.bounds, curvature.ascent, curvature.flow, curvature.groups, curvature.rollouts"
+        "curvature, curvature.bounds, curvature.ascent, curvature.flow, curvature.groups, curvature.rollouts, "
+        "curvature.lm"
     )
     code = f"import sys, {modules}; print([m for m in {HEAVY} if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
