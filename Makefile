@@ -35,8 +35,8 @@ $(VENV)/.test: $(VENV)/.core
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core
-	@echo "[setup] installing jax, for the comparison alone"
-	@$(PIP) --editable '.[bench]'
+	@echo "[setup] installing jax and trl, for the comparison alone"
+	@$(PIP) --editable '.[bench,lm,logs,trl]'
 	@touch $@
 
 reproduce: $(VENV)/.core

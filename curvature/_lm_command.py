@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import RawDescriptionHelpFormatter
 from dataclasses import MISSING, Field, asdict, fields
@@ -99,13 +100,19 @@ def run(arguments: argparse.Namespace) -> int:
     except (ValueError, ImportError, OSError) as error:
         print(f"curvature lm: {sentence(error)}", file=sys.stderr)
         return 2
-    for summary in summaries:
+    for summary in summaries if _is_main() else ():
         print(_as_json(summary) if arguments.json else _as_text(summary))
     if arguments.action == "grid" or summaries[0].is_finished:
         return 0
     from curvature.lm.train import PAUSED
 
     return UNFINISHED if summaries[0].reason == PAUSED else DIVERGED
+
+
+def _is_main() -> bool:
+    """Whether this process speaks, of those that torchrun, accelerate or mpirun started."""
+    ranks = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+    return not any(int(os.environ.get(name, "0")) for name in ranks)
 
 
 def _train(config: TrainConfig, arguments: argparse.Namespace) -> list[RunSummary]:

@@ -68,7 +68,9 @@ def _head_is_all(model: Any, trunk: Any, head: Any, device: torch.device) -> boo
     model.eval()
     ids = torch.arange(8, device=device)[None] % model.get_input_embeddings().weight.shape[0]
     try:
-        return torch.equal(head(trunk(input_ids=ids, use_cache=False)[0]), model(input_ids=ids, use_cache=False).logits)
+        return torch.equal(
+            head(trunk(input_ids=ids, use_cache=False)[0]), model(input_ids=ids, use_cache=False).logits
+        )
     except (TypeError, RuntimeError):
         return False
     finally:
@@ -82,5 +84,10 @@ def end_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
         getattr(model.config, "eos_token_id", None),
         tokenizer.eos_token_id,
     ]
-    found = {int(e) for entry in stated if entry is not None for e in (entry if isinstance(entry, list) else [entry])}
+    found = {
+        int(e)
+        for entry in stated
+        if entry is not None
+        for e in (entry if isinstance(entry, list) else [entry])
+    }
     return tuple(sorted(found))

@@ -36,7 +36,7 @@ def uniforms(seed: int, step: int, names: Sequence[tuple[str, int]], length: int
     """
     starts = np.array([_hash(f"{seed}|{step}|{sample}|{key}") for key, sample in names], dtype=np.uint64)
     states = starts[:, None] + _GOLDEN * np.arange(1, length + 1, dtype=np.uint64)
-    return (_mixed(states) >> np.uint64(11)) * 2.0**-53 + 2.0**-54
+    return (_mixed(states) >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
 
 
 def _hash(text: str) -> int:
@@ -45,7 +45,7 @@ def _hash(text: str) -> int:
 
 
 def _mixed(states: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The output function of SplitMix64 (Steele, Lea and Flood 2014)."""
+    """Apply the output function of SplitMix64 (Steele, Lea and Flood 2014)."""
     states = (states ^ (states >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     states = (states ^ (states >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return states ^ (states >> np.uint64(31))

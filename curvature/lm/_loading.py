@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from curvature.lm.policy import LoraSettings
 
 _NO_PICKLES = (
@@ -51,7 +55,7 @@ def read(source: str | Path, dtype: torch.dtype | None, revision: str | None) ->
 
 
 def _refuse_pickles(folder: Path) -> None:
-    """A folder with weights must have them as safetensors; what is on a hub, transformers itself refuses."""
+    """Refuse a folder whose weights are not safetensors; what is on a hub, transformers itself refuses."""
     if not folder.is_dir():
         return
     names = [path.name for path in folder.iterdir()]
@@ -60,7 +64,7 @@ def _refuse_pickles(folder: Path) -> None:
 
 
 def _read_whole(source: str, dtype: torch.dtype | None, revision: str | None) -> tuple[Any, Any]:
-    """A model with all its weights."""
+    """Read a model with all its weights."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, PretrainedConfig
 
     settings: dict[str, Any] = {"revision": revision} if revision else {}
@@ -81,7 +85,7 @@ def _read_whole(source: str, dtype: torch.dtype | None, revision: str | None) ->
 
 
 def _read_adapters(folder: Path, dtype: torch.dtype | None, revision: str | None) -> tuple[Any, Any]:
-    """A base model by the name that the adapters' settings give, and the adapters on it, to be trained on."""
+    """Read a base model by the name that the adapters' settings give, and the adapters on it, to be trained on."""
     from peft import PeftModel
     from transformers import AutoTokenizer
 
@@ -91,12 +95,13 @@ def _read_adapters(folder: Path, dtype: torch.dtype | None, revision: str | None
     if not base_name:
         raise ValueError(f"{folder}: the adapters do not say which model they belong to")
     base, _ = read_base(base_name, dtype, revision)
-    model = PeftModel.from_pretrained(base, folder, is_trainable=True)
+    with _without_pefts_own_warning():
+        model = PeftModel.from_pretrained(base, folder, is_trainable=True)
     return model, AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
 def read_base(name: str, dtype: torch.dtype | None, revision: str | None) -> tuple[Any, Any]:
-    """The model under adapters, which may be a "tiny:" one."""
+    """Read the model under adapters, which may be a "tiny:" one."""
     if name.startswith("tiny:"):
         from curvature.lm.tiny import parse_tiny, tiny_policy
 
@@ -117,6 +122,14 @@ def with_adapters(model: Any, lora: LoraSettings, seed: int) -> Any:
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), _without_pefts_own_warning():
         torch.manual_seed(seed)
         return get_peft_model(model, config)
+
+
+@contextmanager
+def _without_pefts_own_warning() -> Iterator[None]:
+    """Keep quiet that peft (0.21) asks models for a property under a name that transformers (5.24) has given up."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
+        yield

@@ -23,11 +23,15 @@ __all__ = ["Model", "Solution", "certified"]
 
 @dataclass(frozen=True)
 class Solution:
-    """One distribution solved: curves of arms, the fitted log time scale, log ratios to each target by arm."""
+    """One distribution solved: curves of arms, the fitted log time scale, log ratios to each target by arm.
+
+    The ratios are at the learning rates that the runs used, and as if every arm had used the reference's.
+    """
 
     curves: dict[str, Curve]
     log_scale: float
     log_ratio: dict[str, Array]
+    log_ratio_at_one_rate: dict[str, Array]
 
 
 class Model:
@@ -56,10 +60,14 @@ class Model:
             forecast = self._forecasts[key[0]]
             curves = {arm: forecast.curve(arm, at.weights) for arm in self.arms}
             log_scale = self._fitted(curves[self.reference])
-            steps = {arm: self._steps(arm, curve, log_scale) for arm, curve in curves.items()}
+            own = {arm: self._steps(arm, curve, log_scale) for arm, curve in curves.items()}
+            alike = {arm: self._steps(self.reference, curve, log_scale) for arm, curve in curves.items()}
             with np.errstate(invalid="ignore", divide="ignore"):
-                ratio = {arm: np.log(steps[self.reference] / steps[arm]) for arm in self.others}
-            self._solved[key] = Solution(curves, log_scale, ratio)
+                ratio, at_one = (
+                    {arm: np.log(steps[self.reference] / steps[arm]) for arm in self.others}
+                    for steps in (own, alike)
+                )
+            self._solved[key] = Solution(curves, log_scale, ratio, at_one)
         return self._solved[key]
 
     def last_fit(self, counts: Any, sizes: Any) -> tuple[Any, Solution]:

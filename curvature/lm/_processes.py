@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 __all__ = ["Processes"]
 
+# Where torchrun (which accelerate launches GPUs by) and mpirun (CPUs) say how many processes there are.
+_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+
 
 class Processes:
     """Where this process stands among those of the run.
@@ -29,7 +32,7 @@ class Processes:
 
     def __init__(self) -> None:
         self.rank, self.size, self.device = 0, 1, None
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if any(int(os.environ.get(name, "1")) > 1 for name in _SIZES):
             from accelerate import PartialState
 
             # A CPU is chosen where there is no GPU; accelerate reads the rest from the launcher's environment.

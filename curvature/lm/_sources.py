@@ -67,7 +67,9 @@ def read_records(source: str | os.PathLike[str], split: str) -> Iterator[Record]
     elif isinstance(source, str) and _HUB_ID.fullmatch(source) and not source.endswith((".jsonl", ".json")):
         yield from _read_hub(source, split)
     else:
-        raise FileNotFoundError(f"{source} is no file, no folder, and no hub id (owner/name or owner/name:config).")
+        raise FileNotFoundError(
+            f"{source} is no file, no folder, and no hub id (owner/name or owner/name:config)."
+        )
 
 
 def _read_lines(path: Path) -> Iterator[Record]:
@@ -90,7 +92,9 @@ def _read_hub(source: str, split: str) -> Iterator[Record]:
     try:
         import datasets
     except ImportError as error:
-        raise ImportError(f"reading {source} from the hub needs datasets: pip install 'curvature[lm]'.") from error
+        raise ImportError(
+            f"reading {source} from the hub needs datasets: pip install 'curvature[lm]'."
+        ) from error
     name, _, config = source.partition(":")
     names = [config] if config else sorted(datasets.get_dataset_config_names(name))
     row = 0

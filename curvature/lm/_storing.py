@@ -17,8 +17,12 @@ def save(model: Any, tokenizer: Any, name: str, folder: str | Path) -> None:
     try:
         if hasattr(model, "peft_config"):
             for config in model.peft_config.values():
-                config.base_model_name_or_path = name
-        model.save_pretrained(fresh)
+                # Adapters read from a folder name their base already, and the folder itself is not it.
+                config.base_model_name_or_path = config.base_model_name_or_path or name
+            # Left to itself peft asks the hub whether the vocabulary grew; it never does here.
+            model.save_pretrained(fresh, save_embedding_layers=False)
+        else:
+            model.save_pretrained(fresh)
         tokenizer.save_pretrained(fresh)
         for path in fresh.iterdir():
             _sync(path)

@@ -54,16 +54,20 @@ def draw_sums(
 
 def _digit_shares(digits: tuple[int, int] | float) -> dict[int, float]:
     """Return the probability of each number of digits."""
-    if isinstance(digits, tuple):
+    if isinstance(digits, (tuple, list)):  # a list is what JSON makes of a pair
         if len(digits) != 2 or not all(isinstance(d, int) for d in digits):
-            raise ValueError(f"digits is {digits!r}; it must be a pair of whole numbers (fewest, most) or one number.")
+            raise ValueError(
+                f"digits is {digits!r}; it must be a pair of whole numbers (fewest, most) or one number."
+            )
         low, high = digits
-        shares = {d: 1 / (high - low + 1) for d in range(low, high + 1)}
+        shares = dict.fromkeys(range(low, high + 1), 1 / max(high - low + 1, 1))
     else:
         low, high = int(np.floor(digits)), int(np.ceil(digits))
         shares = {low: 1.0} if low == high else {low: high - digits, high: digits - low}
     if not 1 <= low <= high <= MAX_DIGITS:
-        raise ValueError(f"digits is {digits!r}; numbers of digits go from 1 to {MAX_DIGITS}, the fewest first.")
+        raise ValueError(
+            f"digits is {digits!r}; numbers of digits go from 1 to {MAX_DIGITS}, the fewest first."
+        )
     return shares
 
 

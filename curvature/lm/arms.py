@@ -101,6 +101,7 @@ def _group_stds(
     centred: NDArray[np.float64], normalised: NDArray[np.float64], codes: NDArray[Any]
 ) -> NDArray[np.float64]:
     """Read σ_x off as the ratio (r − r̄)/A of a group, weighted by A² as no single A need be other than 0."""
+    # np.bincount of nothing is of whole numbers, so the result's type is set here.
     products = np.bincount(codes, weights=centred * normalised)
     squares = np.bincount(codes, weights=normalised**2)
-    return np.divide(products, squares, out=np.zeros_like(products), where=squares > 0)
+    return np.divide(products, squares, out=np.zeros(products.shape), where=squares > 0)

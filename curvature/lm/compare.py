@@ -58,21 +58,28 @@ class Speedup:
     target : float
         The mean success rate to reach.
     predicted : Interval or None
-        Of the flow, over resampled prompts of the start; None for an arm whose weights the flow does not cover.
+        Of the flow at the learning rates that the runs used, over resampled prompts of the start; None for an arm
+        whose weights the flow does not cover.
+    predicted_at_one_rate : Interval or None
+        The same if the arm had used the reference's learning rates.
     measured : Interval
         Geometric mean over paired seeds; no value unless every run reaches the target.
     reached : tuple of int
         Pairs of which both runs reach it, and pairs.
     steps : tuple of float
         Mean measured steps of the reference and of the arm (inf if a run never gets there).
+    learning_rates : tuple of float
+        Highest of the reference and of the arm.
     """
 
     arm: str
     target: float
     predicted: Interval | None
+    predicted_at_one_rate: Interval | None
     measured: Interval
     reached: tuple[int, int]
     steps: tuple[float, float]
+    learning_rates: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -249,13 +256,19 @@ def compare(
     }
     for name, (arm, i) in names.items():
         functionals[name] = lambda f, arm=arm, i=i: model.solve(f).log_ratio[arm][i]
+        functionals[f"{name} at one rate"] = lambda f, arm=arm, i=i: model.solve(f).log_ratio_at_one_rate[
+            arm
+        ][i]
     from curvature.groups import estimate
 
     found = estimate(
         counts, sizes, functionals, clusters=prompts, level=LEVEL, num_resamples=num_resamples, seed=seed
     )
     central = model.last_fit(counts, sizes)
-    predicted = {key: _exponential(found[name]) for name, key in names.items()}
+    predicted, at_one_rate = (
+        {key: _exponential(found[name + suffix]) for name, key in names.items()}
+        for suffix in ("", " at one rate")
+    )
     others = [arm for arm in of if arm != reference]
     windows = {arm: windows_of(of[reference], of[arm], num_windows) for arm in others}
     return Comparison(
@@ -266,7 +279,7 @@ def compare(
         seeds={arm: list(each) for arm, each in of.items()},
         start={name: found[name] for name in ("success", "std")},
         time_scale=_exponential(found["scale"]),
-        speedups=tuple(_speedups(of, reference, targets, predicted)),
+        speedups=tuple(_speedups(of, reference, targets, predicted, at_one_rate)),
         certified=certified(central[0], targets, G),
         curves=_curves(of, model, central[1]),
         windows=_stacked(windows),
@@ -332,6 +345,7 @@ def _speedups(
     reference: str,
     targets: Array,
     predicted: Mapping[tuple[str, int], Interval],
+    at_one_rate: Mapping[tuple[str, int], Interval],
 ) -> Iterable[Speedup]:
     for arm, each in of.items():
         seeds = sorted(set(each) & set(of[reference]))
@@ -340,15 +354,18 @@ def _speedups(
         base, own = (
             np.array([time_to(runs[seed], targets) for seed in seeds]) for runs in (of[reference], each)
         )
+        highest = [float(runs[seeds[0]].learning_rate.max()) for runs in (of[reference], each)]
         both = np.isfinite(base) & np.isfinite(own)
         for i, goal in enumerate(targets):
             yield Speedup(
                 arm,
                 float(goal),
                 predicted.get((arm, i)),
+                at_one_rate.get((arm, i)),
                 paired_ratio(base[:, i], own[:, i]),
                 (int(both[:, i].sum()), len(seeds)),
                 (float(base[:, i].mean()), float(own[:, i].mean())),
+                (highest[0], highest[1]),
             )
 
 

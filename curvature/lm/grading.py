@@ -7,29 +7,37 @@ The strict reward credits a finished text whose last ``\boxed{}`` holds the answ
 from __future__ import annotations
 
 import math
+import re
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from curvature.lm._boxed import last_boxed
-from curvature.lm._verifier import Request, Verifier, run_requests
+from curvature.lm._verifier import Verifier, run_requests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from curvature.lm._verifier import Request, Verdict
+
 __all__ = ["Grader"]
 
 GRADINGS = ("math", "exact")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 class Grader:
     r"""Grade answers 0 or 1; an answer that hangs the grader costs its time limit and nothing more.
 
     Ours. With "math" the content of the last ``\boxed{}`` is compared with the right answer by math-verify, in worker
-    processes that start with the first answer that needs one (an equal text does not) and end with the grader. With
-    "exact" texts are compared without the blanks at their ends, and there is no process.
+    processes that start with the first answer that needs one (an equal text or a plain integer does not) and end with
+    the grader. With "exact" texts are compared without the blanks at their ends, and there is no process.
+
+    Holds when: the time limit does not decide. It is CPU time, so that a busy machine changes no reward; the wall
+    clock ends a worker only after four times as long and a second.
 
     Parameters
     ----------
@@ -68,6 +76,7 @@ class Grader:
         """Answers so far that ran out of time or broke their worker."""
         self._running: list[Verifier] = []
         self._ready: set[int] = set()
+        weakref.finalize(self, _close_all, self._running)  # one that nobody closed leaves no process
 
     def __enter__(self) -> Grader:
         return self
@@ -77,8 +86,7 @@ class Grader:
 
     def close(self) -> None:
         """End the worker processes; the next answer that needs one starts them again."""
-        while self._running:
-            self._running.pop().close()
+        _close_all(self._running)
         self._ready.clear()
 
     def grade(
@@ -118,37 +126,57 @@ class Grader:
         for row, (text, answer, over) in enumerate(zip(texts, answers, ended, strict=True)):
             if self.strict and not over:
                 continue
-            if self.grading == "exact":
-                rewards[row] = text.strip() == answer.strip()
-                continue
-            claimed = last_boxed(text) if self.strict else text
-            if not claimed:
-                continue
-            if claimed.strip() == answer.strip():
-                rewards[row] = 1.0
-                continue
-            shown = f"\\boxed{{{claimed}}}" if self.strict else claimed
-            asked.setdefault((shown, f"\\boxed{{{answer}}}"), []).append(row)
-        for number, right in self._verdicts(list(asked)):
-            rewards[list(asked.values())[number]] = float(bool(right))
+            decided = self._decide(text, answer.strip())
+            if isinstance(decided, tuple):
+                asked.setdefault(decided, []).append(row)
+            else:
+                rewards[row] = decided
+        for rows, right in zip(asked.values(), self._verdicts(list(asked)), strict=True):
+            rewards[rows] = right is True
+            self.timeouts += len(rows) * (right is None)
         return rewards
 
-    def _verdicts(self, requests: list[Request]) -> list[tuple[int, bool | None]]:
+    def _decide(self, text: str, answer: str) -> bool | Request:
+        """Return the verdict where texts suffice, else what to ask math-verify."""
+        if self.grading == "exact":
+            return text.strip() == answer
+        if not self.strict:
+            return text, f"\\boxed{{{answer}}}"
+        claimed = (last_boxed(text) or "").removesuffix(".").rstrip()
+        if not claimed or claimed == answer:
+            return bool(claimed)
+        if _INTEGER.fullmatch(claimed) and _INTEGER.fullmatch(answer):
+            return int(claimed) == int(answer)
+        return f"\\boxed{{{claimed}}}", f"\\boxed{{{answer}}}"
+
+    def _verdicts(self, requests: list[Request]) -> list[Verdict]:
+        """Ask the workers; the verdicts come back in the order of the requests."""
         if not requests:
             return []
-        while len(self._running) < min(self.workers, len(requests)):
-            self._running.append(Verifier(self.time_limit))
         try:
-            verdicts = list(run_requests(requests, self._running, self._ready, self._replace))
+            self._start(min(self.workers, len(requests)))
+            verdicts = dict(run_requests(requests, self._running, self._ready, self._replace))
         except BaseException:  # Ctrl-C too: workers hold a question that nobody waits for any more
             self.close()
             raise
-        self.timeouts += sum(right is None for _, right in verdicts)
-        return verdicts
+        return [verdicts[number] for number in range(len(requests))]
+
+    def _start(self, number: int) -> None:
+        """Have so many workers; one that died while idle would cost the next answer its reward."""
+        for worker in [worker for worker in self._running if not worker.is_running()]:
+            self._replace(worker)
+        while len(self._running) < number:
+            self._running.append(Verifier(self.time_limit, lenient=not self.strict))
 
     def _replace(self, worker: Verifier) -> Verifier:
         worker.close()
         self._ready.discard(worker.pid)
-        fresh = Verifier(self.time_limit)
+        fresh = Verifier(self.time_limit, lenient=not self.strict)
         self._running[self._running.index(worker)] = fresh
         return fresh
+
+
+def _close_all(workers: list[Verifier]) -> None:
+    """End the processes."""
+    while workers:
+        workers.pop().close()

@@ -154,10 +154,14 @@ class Policy:
         own = dict(self.trainable())
         if own.keys() != state.keys():
             odd = sorted(own.keys() ^ state.keys())[0]
-            raise ValueError(f"the state and the policy differ in parameter {odd!r}; load what this policy saved")
+            raise ValueError(
+                f"the state and the policy differ in parameter {odd!r}; load what this policy saved"
+            )
         for name, value in own.items():
             if value.shape != state[name].shape:
-                raise ValueError(f"parameter {name!r} is {tuple(state[name].shape)}, wanted {tuple(value.shape)}")
+                raise ValueError(
+                    f"parameter {name!r} is {tuple(state[name].shape)}, wanted {tuple(value.shape)}"
+                )
         with torch.no_grad():
             for name, value in own.items():
                 value.copy_(state[name])

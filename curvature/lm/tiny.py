@@ -76,7 +76,7 @@ def tiny_policy(*, width: int = 64, layers: int = 2, heads: int = 4, seed: int =
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(config).to(torch.float32).eval()
+        model = LlamaForCausalLM(config).float().eval()
     name = f"tiny:width={width},layers={layers},heads={heads},seed={seed}"
     return Policy(
         model=model, tokenizer=_tokenizer(), device=torch.device("cpu"), dtype=torch.float32, name=name

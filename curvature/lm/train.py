@@ -17,7 +17,8 @@ checkpoints/step_00025/
 result.json
     At the end: why the run ended, and its totals.
 
-Several processes: `accelerate launch -m curvature lm train …`. Each holds the whole policy and takes a share of the
+Several processes: `accelerate launch -m curvature lm train …` on GPUs, `torchrun --nproc-per-node 2 -m curvature lm
+train …` on CPUs, where accelerate asks for mpirun. Each process holds the whole policy and takes a share of the
 prompts; advantages are those of the gathered batch.
 """
 

@@ -8,7 +8,7 @@ import pytest
 from curvature import plotting
 from experiments import _experiment
 from experiments._experiment import FIGURES, KINDS
-from experiments._reproduce import BY_THEMSELVES, load
+from experiments._reproduce import BY_THEMSELVES, TRAINING, load
 from experiments._reproduce import FIGURES as STEMS
 
 TINY = {
@@ -30,6 +30,10 @@ TINY = {
     "one_step_worst_case": {"points": 2, "starts": 30},
     "test_your_own_theorem": {"examples": 60, "points": 9},
     "advantage_presets": {"group_size": 3, "points": 3},
+    "lm_learning_curves": {},
+    "lm_predicted_vs_measured": {},
+    "lm_gradient_cosines": {},
+    "lm_curvature_vs_std": {},
 }
 LARGEST = 300_000  # bytes of one committed file
 
@@ -44,7 +48,7 @@ def drawn(request):
 
 def test_every_module_of_experiments_is_part_of_the_main_job():
     modules = {path.stem for path in (_experiment.ROOT / "experiments").glob("[!_]*.py")}
-    assert modules == {*STEMS, *BY_THEMSELVES}
+    assert modules == {*STEMS, *BY_THEMSELVES, *TRAINING}
 
 
 def test_every_axis_is_named_and_every_panel_has_a_legend_outside_the_data(drawn):

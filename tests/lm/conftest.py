@@ -15,7 +15,7 @@ def taught(tmp_path_factory):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     policy = tiny_policy(width=32, layers=1, seed=1)
-    warm_start(policy, arithmetic(40, digits=(1, 1)), steps=60, learning_rate=5e-3, batch_size=32, seed=0)
+    warm_start(policy, arithmetic(40, digits=(1, 1)), steps=100, learning_rate=5e-3, batch_size=32, seed=0)
     folder = tmp_path_factory.mktemp("policy") / "taught"
     policy.save(folder)
     torch.set_num_threads(threads)

@@ -93,6 +93,13 @@ def test_every_number_comes_from_group_advantages(arm, monkeypatch):
     assert (arm_advantages(arm, REWARDS, GROUPS) == 0).all()
 
 
+@pytest.mark.parametrize("arm", ARMS)
+def test_no_rewards_give_no_advantages(arm):
+    advantages = arm_advantages(arm, [], [])
+    assert advantages.shape == (0,)
+    assert advantages.dtype == np.float64
+
+
 def test_complaints_name_the_value():
     with pytest.raises(ValueError, match=r"arm is 'grpo'; choose one of none, group"):
         arm_advantages("grpo", REWARDS, GROUPS)

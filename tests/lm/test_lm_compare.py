@@ -128,6 +128,14 @@ def test_learning_rate_schedules_count():
     assert ratios[0] == pytest.approx(2 * ratios[1], rel=1e-3)
 
 
+def test_a_prediction_at_one_rate_takes_the_ratio_of_rates_out():
+    slow = simulate("group", 1)
+    slow = Run(**{**vars(slow), "learning_rate": slow.learning_rate / 4})
+    one = compare([simulate("none", 1), slow], target=0.6, num_resamples=40).speedups[0]
+    assert one.learning_rates == (0.25, 0.0625)
+    assert one.predicted_at_one_rate.value == pytest.approx(4 * one.predicted.value, rel=1e-3)
+
+
 def test_time_to_target_is_exact_without_noise():
     step = np.arange(101)
     run = Run("none", 0, "sgd", step, step, step, np.full(101, 100), np.ones(101))

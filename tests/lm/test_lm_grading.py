@@ -2,7 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +33,11 @@ def grader():
         (r"\boxed{x=5}", "5"),
         (r"first \boxed{3}, no: \boxed{4}", "4"),
         (r"\boxed{(2,3)}", "(2, 3)"),
+        (r"\boxed{72.}", "72"),
+        (r"\boxed{072}", "72"),
+        (r"\boxed{15\text{ miles}}", "15"),
+        (r"\boxed{50\%}", "50"),
+        (r"\boxed{\left\{1, 2\right\}}", r"\{2, 1\}"),
     ],
 )
 def test_an_equal_answer_in_the_last_box_is_right(grader, text, answer):
@@ -44,6 +53,11 @@ def test_an_equal_answer_in_the_last_box_is_right(grader, text, answer):
         (r"\boxed{}", "18"),
         (r"\boxed{19}", "18"),
         ("", "18"),
+        (r"\boxed{no idea? 18 ?}", "18"),
+        (r"\boxed{3? or $18$ ?}", "18"),
+        (r"\boxed{17, 18}", "18"),
+        (r"\boxed{17 or 18}", "18"),
+        (r"\boxed{-18}", "18"),
     ],
 )
 def test_strict_credits_nothing_but_the_last_box(grader, text, answer):
@@ -79,10 +93,74 @@ def test_an_attack_costs_its_time_limit_and_the_others_nothing(attack):
         assert time.monotonic() - began < 60  # two starts of math-verify on a busy machine
 
 
-def test_a_killed_worker_is_replaced(grader):
+def test_a_worker_killed_while_idle_costs_no_answer(grader):
+    before = grader.timeouts
     os.kill(grader._running[0].pid, signal.SIGKILL)
-    grader.grade([r"\boxed{5.0}"], ["5"])
-    assert grader.grade([r"\boxed{5.0}"], ["5"]).tolist() == [1.0]
+    grader._running[0]._process.wait()
+    assert grader.grade([r"\boxed{5.0}", r"\boxed{5.0}"], ["5", "6"]).tolist() == [1.0, 0.0]
+    assert grader.timeouts == before
+
+
+def test_every_answer_that_ran_out_of_time_is_counted(grader):
+    before = grader.timeouts
+    assert grader.grade([r"\boxed{9^{9^{9}}}"] * 3 + [r"\boxed{7}"], ["7"] * 4).tolist() == [
+        0.0,
+        0.0,
+        0.0,
+        1.0,
+    ]
+    assert grader.timeouts == before + 3
+
+
+@pytest.mark.parametrize("claimed", ["72", "072", "+72", "-72", "7", "720", "0"])
+def test_integers_are_compared_as_math_verify_would(grader, claimed):
+    asked = (f"\\boxed{{{claimed}}}", "\\boxed{72}")
+    assert grader.grade([asked[0]], ["72"]).tolist() == [float(v is True) for v in grader._verdicts([asked])]
+
+
+HANGING = r"""
+from curvature.lm.grading import Grader
+with Grader(time_limit=1.5) as grader:
+    grader.grade([r"\boxed{1.0}"], ["1"])
+    print(grader._running[0].pid, flush=True)
+    grader.grade([r"\boxed{9^{9^{9}}}"], ["7"])
+"""
+
+
+def _ends_within(pid, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        with suppress(FileNotFoundError):
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state == "Z":  # ended, and not yet collected by its new parent
+                return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at /proc")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_its_parent_even_in_the_middle_of_an_answer(end):
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGING],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        time.sleep(0.3)
+        if end == signal.SIGINT:
+            os.killpg(parent.pid, end)  # as a terminal does: every process of the group gets it
+        else:
+            parent.kill()
+        parent.wait(timeout=30)
+        assert _ends_within(worker, 30)
 
 
 def test_workers_do_not_change_the_rewards_or_their_order():

@@ -14,7 +14,7 @@ import torch
 from curvature.lm.train import train
 from tests.lm.training_kit import processes, results, train_in_child, with_policy
 
-# Where the process dies, the how manieth time it comes there, and how many steps are recorded then.
+# Where the process dies, and the how manieth time it comes there.
 PLACES = [
     ("sampling", 1),
     ("sampling", 4),
@@ -33,7 +33,7 @@ PLACES = [
 
 @pytest.fixture(scope="module")
 def config(taught):
-    """Six steps, a checkpoint every two, one kept, with momentum that must not be lost."""
+    """Six steps, a checkpoint every two, one kept; Adam has moments to lose."""
     return with_policy(taught, eval_every=3, eval_questions=5, eval_group_size=2)
 
 

@@ -25,7 +25,7 @@ from tests.mutation.targets import TARGETS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["EXCLUSIONS", "Constant", "changes_of", "constants_of", "main"]
+__all__ = ["EXCLUSIONS", "Constant", "changes_of", "constants_of", "main", "readers_of"]
 
 # Every literal that is left out is left out by one of these.
 EXCLUSIONS = {
@@ -211,7 +211,7 @@ def _jobs(modules: list[str], changes: list[tuple[Constant, float]]) -> Iterator
             yield runner.Job(key, constant.path, (constant.function,), apply)
         else:
             module = sys.modules[constant.path.removesuffix(".py").replace("/", ".")]
-            readers = tuple(_readers(constant))
+            readers = tuple(readers_of(constant))
             yield runner.Job(
                 key, constant.path, readers, partial(_put_all, module, ast.unparse(tree), everyone)
             )
@@ -227,8 +227,13 @@ def _put_all(module: Any, source: str, everyone: Any) -> None:
     swap.clear_caches(everyone)
 
 
-def _readers(constant: Constant) -> list[str]:
+def readers_of(constant: Constant) -> list[str]:
     """Find the functions of the module that read the name a constant is assigned to.
+
+    Parameters
+    ----------
+    constant : Constant
+        One at the level of its module.
 
     Returns
     -------

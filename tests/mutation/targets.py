@@ -84,7 +84,7 @@ TARGETS = {
             (
                 "unit/test_advantages*.py",
                 "unit/test_trainer_presets.py",
-                "unit/test_killers_advantages.py",
+                "unit/test_killers_advantages*.py",
                 "properties/test_advantages_properties.py",
             ),
         ),
@@ -93,7 +93,7 @@ TARGETS = {
             "curvature/groups",
             (
                 "unit/test_groups*.py",
-                "unit/test_killers_groups.py",
+                "unit/test_killers_groups*.py",
                 "properties/test_groups_properties.py",
                 "theory/test_section_groups.py",
             ),
@@ -103,7 +103,7 @@ TARGETS = {
             "curvature/flow",
             (
                 "unit/test_flow*.py",
-                "unit/test_killers_flow.py",
+                "unit/test_killers_flow*.py",
                 "properties/test_flow_properties.py",
                 "theory/test_section_flow.py",
             ),

@@ -173,13 +173,13 @@ GROUPS_AND_FLOW = {
     "curvature.groups.certified_gain": Oracle(
         groups.certified_gain,
         lambda p, G: certified(p, G, by_grpo),
-        grid([[1e-12, 0.05], [0.5, 0.9], [0.3]], SIZES),
+        grid([[1e-115], [1e-12, 0.05], [0.5, 0.9], [0.3]], SIZES),
         32,
     ),
     "curvature.groups.gain_ratio": Oracle(
         groups.gain_ratio,
         lambda p, G: certified(p, G, by_grpo) / certified(p, G, by_mean),
-        grid([[1e-12, 0.05], [0.5, 0.9], [0.3]], SIZES),
+        grid([[1e-115], [1e-12, 0.05], [0.5, 0.9], [0.3]], SIZES),
         32,
     ),
     "curvature.groups.implicit_objective": Oracle(

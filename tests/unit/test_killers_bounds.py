@@ -180,6 +180,14 @@ _THRESHOLDS = {
         "T1, step 4c₀/D²",
         False,
     ),
+    "sharp_binary": (
+        1 / (3 * math.sqrt(3)),
+        0.5,
+        "D²",
+        "C1, step 6√3/D²",
+        "C1 along the step, 4/D²",
+        False,
+    ),
 }
 
 

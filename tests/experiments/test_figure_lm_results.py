@@ -1,0 +1,101 @@
+"""The four figures about language models say what the committed results say, and nothing of their own."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import (
+    _lm_results,
+    lm_curvature_vs_std,
+    lm_gradient_cosines,
+    lm_learning_curves,
+    lm_predicted_vs_measured,
+)
+from experiments._lm_results import DEMO, NAMES
+
+MODULES = (lm_curvature_vs_std, lm_gradient_cosines, lm_learning_curves, lm_predicted_vs_measured)
+
+
+@pytest.fixture(scope="module")
+def compared():
+    return json.loads((DEMO / "comparison.json").read_text(encoding="utf-8"))
+
+
+def test_learning_curves_are_averages_of_the_recorded_steps():
+    steps = pd.read_csv(DEMO / "curves.csv")
+    df = lm_learning_curves.run()
+    first = steps[(steps["optimizer"] == "adamw") & (steps["arm"] == "group")]
+    first = first[first["step"] < lm_learning_curves.WINDOW]
+    row = df[(df["view"] == "curve") & (df["optimizer"] == "adamw") & (df["series"] == NAMES["group"])].iloc[
+        0
+    ]
+    assert row["value"] == pytest.approx(first["reward_mean"].mean())
+    assert row["x"] == first["step"].mean()
+
+
+def test_the_chosen_learning_rate_is_the_best_of_its_arm():
+    for _, cells in pd.read_csv(DEMO / "tuning.csv").groupby(["optimizer", "arm"]):
+        assert cells["mean_reward"].max() == cells.loc[cells["chosen"] == 1, "mean_reward"].item()
+
+
+def test_arms_of_one_seed_begin_with_the_same_answers():
+    steps = pd.read_csv(DEMO / "curves.csv")
+    first = steps[steps["step"] == 0].groupby(["seed"])["reward_mean"]
+    assert (first.nunique() == 1).all()
+    assert steps["seed"].nunique() >= 3
+
+
+def test_speedups_are_those_of_the_comparison(compared):
+    df = lm_predicted_vs_measured.run()
+    rows = df[(df["view"] == "speedup") & (df["optimizer"] == "adamw")]
+    assert rows["measured"].tolist() == pytest.approx(
+        [_lm_results.number(one["measured"]["value"]) for one in compared["adamw"]["speedups"]], nan_ok=True
+    )
+
+
+def test_windows_are_averaged_with_the_error_of_a_mean():
+    steps = pd.DataFrame({"x": range(10), "arm": "none", "measured": 0.5, "low": 0.4, "high": 0.6})
+    found = lm_predicted_vs_measured._averaged(steps)
+    assert found["measured"].tolist() == [0.5]
+    assert found["high"].item() - 0.5 == pytest.approx(0.1 / np.sqrt(10))
+
+
+def test_cosines_of_the_figure_are_those_of_the_probe():
+    df, held = lm_gradient_cosines.run(), _lm_results.probes()
+    for name, probe in held.items():
+        rows = df[(df["view"] == "gradient") & (df["series"] == name)]
+        assert rows["x"].min() == pytest.approx(probe.raw_cosines.min())
+        assert np.abs(rows["x"]).max() <= 1 + 1e-9
+
+
+def test_curvature_never_exceeds_std_times_coefficient():
+    for probe in _lm_results.probes().values():
+        for direction in probe.directions:
+            found = probe.prompt_curvature(direction)
+            bound = found.reward_std * found.coefficient
+            assert (np.abs(found.curvature) <= bound * (1 + 1e-9)).all()
+
+
+def test_fit_is_the_line_through_the_origin_of_least_squares():
+    df = lm_curvature_vs_std.run()
+    for name, rows in df.groupby("series"):
+        points, fit = rows[rows["view"] == "curvature"], rows[rows["view"] == "fit"]
+        slope = fit["value"].max() / fit["x"].max()
+        residual = points["value"] - slope * points["x"]
+        assert residual @ points["x"] == pytest.approx(0, abs=1e-9), name
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_missing_results_are_named_with_the_command_that_makes_them(module, monkeypatch, tmp_path):
+    for holder in (module, _lm_results):
+        monkeypatch.setattr(holder, "DEMO", tmp_path, raising=False)
+    monkeypatch.setattr(_lm_results, "PROBES", {})
+    with pytest.raises(ValueError, match=r"experiments\.lm_demo"):
+        module.run()
+
+
+def test_committed_results_are_small():
+    sizes = [path.stat().st_size for path in DEMO.iterdir()]
+    assert sum(sizes) < 500_000
