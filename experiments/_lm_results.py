@@ -17,9 +17,9 @@ DEMO = RESULTS / "lm_demo"
 ROLES = {"none": "paper", "group": "sharp", "batch": "other", "group_matched": "exact"}
 NAMES = {
     "none": "none: r − mean",
-    "group": "group: (r − mean)/σ",
-    "batch": "batch: (r − mean)/σ of the batch",
-    "group_matched": "group, scale matched",
+    "group": "group: … / σ",
+    "batch": "batch: … / batch std",
+    "group_matched": "group, matched scale",
 }
 OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
 _DIGITS = 6
@@ -31,7 +31,6 @@ _COLUMNS = (
     "silent_wrong",
     "grad_norm",
     "advantage_rms",
-    "log_prob_gap",
 )
 
 

@@ -44,9 +44,15 @@ FIGURES = (
     "one_step_worst_case",
     "test_your_own_theorem",
     "advantage_presets",
+    "lm_learning_curves",
+    "lm_predicted_vs_measured",
+    "lm_gradient_cosines",
+    "lm_curvature_vs_std",
 )
 # Drawn by a make target of its own: a thousand simulated logs a cell take too long for the main job.
 BY_THEMSELVES = ("interval_coverage",)
+# Trains language models by a make target of its own; the figures lm_* redraw from the results it commits.
+TRAINING = ("lm_demo", "lm_real")
 NAMES = (_ledger_job.NAME, *FIGURES)
 WORKERS = 2
 # Whose numbers the report at the end quotes.

@@ -221,7 +221,7 @@ def run(
         base = replace(base, keys=keys)
         tuning, chosen = _tune(base, sizes, place, threads)
         folders = _runs(base, sizes, place, chosen, threads)
-        probes = _probes(base, sizes, folders, place)
+        probes = _probes(base, sizes, folders, place, described)
         config = {
             "model": described,
             "set": name,
@@ -412,7 +412,9 @@ def _run_row(folder: Path) -> dict[str, Any]:
     }
 
 
-def _probes(base: TrainConfig, sizes: Sizes, folders: Sequence[Path], place: Path) -> dict[str, Any]:
+def _probes(
+    base: TrainConfig, sizes: Sizes, folders: Sequence[Path], place: Path, described: str
+) -> dict[str, Any]:
     """Probe the first seed of each arm at the start, in the middle and at the end, each once."""
     from curvature.lm.probe import probe
     from curvature.lm.train import policy_at
@@ -437,7 +439,9 @@ def _probes(base: TrainConfig, sizes: Sizes, folders: Sequence[Path], place: Pat
                     temperature=sizes.temperature,
                     sketch=1 << 18,
                 )
-                write_atomically(path, result.to_json().encode())
+                measured = json.loads(result.to_json())
+                measured["config"]["model"] = described
+                write_atomically(path, json.dumps(measured, ensure_ascii=False).encode())
             found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
