@@ -53,13 +53,21 @@ def collect() -> dict[str, dict[str, Any]]:
     found = {}
     real = _probe("lm_real/probe_gsm8k.json")
     if real is not None:
-        found |= _of_pairs(real, _named(real, "GSM8K"))
+        found |= _of_pairs(real, _named(real, "GSM8K with two worked examples in every prompt"))
     start, end = (_probe(f"lm_demo/probe_{name}.json") for name in ("start", "end_group"))
     if start is not None and end is not None:
         found |= _of_training(start, end)
+        for key, entry in _of_pairs(start, _named(start, "sums")).items():
+            # Gradients of a handful of live prompts say little; the representations of a toy say nothing of a model's.
+            if key.startswith("gradient") and not _width(found.get(key)) <= _width(entry):
+                found[key] = entry
     if (DEMO / "comparison.json").is_file():
         found |= _of_comparison(read_json(DEMO / "comparison.json"))
     return {key: entry for key, entry in found.items() if math.isfinite(entry["low"] + entry["high"])}
+
+
+def _width(entry: dict[str, Any] | None) -> float:
+    return math.nan if entry is None else entry["high"] - entry["low"]
 
 
 def _probe(path: str) -> ProbeResult | None:
@@ -101,7 +109,13 @@ def _of_pairs(probe: ProbeResult, named: tuple[str, str]) -> dict[str, dict[str,
         "gradient_share_negative": (lambda rows: _pairs(cosines, rows, lambda c: c < 0), live),
         "gradient_cos_rms_corrected": (noise_free, everyone),
     }
-    return {key: _entry(*_jackknife(of, rows), len(rows), named) for key, (of, rows) in statistics.items()}
+    found = {}
+    for key, (of, rows) in statistics.items():
+        value, low, high = _jackknife(of, rows)
+        if "share" in key:
+            low, high = np.clip([low, high], 0.0, 1.0)
+        found[key] = _entry(value, float(low), float(high), len(rows), named)
+    return found
 
 
 def _of_training(start: ProbeResult, end: ProbeResult) -> dict[str, dict[str, Any]]:

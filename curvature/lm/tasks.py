@@ -242,7 +242,7 @@ def math(
     source : str or path
         A hub id such as "EleutherAI/hendrycks_math" (all its configurations, or one: "owner/name:algebra"), a folder
         that holds SPLIT.jsonl, or a JSONL file, whose stem is then the split. Fields: problem, level ("Level 2"),
-        solution; a field answer is used where the solution boxes nothing, and a row with neither is left out (one
+        solution; a field answer is used where the solution boxes nothing, and a row with neither is left out (two
         of MATH's 12,500); unique_id names the question if present.
     split : str
         "train" or "test".
