@@ -64,11 +64,9 @@ def expanded(prefilled: DynamicCache, rows: torch.Tensor, capacity: int) -> Cach
     Cache
         Layers that are not plain attention (sliding windows, recurrent states) stay transformers' own.
     """
-    if all(type(layer) is DynamicLayer for layer in prefilled.layers):
-        layers: list[Any] = [
-            _Allocated(layer.keys, layer.values, rows, capacity) for layer in prefilled.layers
-        ]
-        return Cache(layers=layers)
+    layers: list[Any] = list(prefilled.layers)
+    if all(type(layer) is DynamicLayer for layer in layers):
+        return Cache(layers=[_Allocated(layer.keys, layer.values, rows, capacity) for layer in layers])
     return kept(prefilled, rows)
 
 

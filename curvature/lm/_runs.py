@@ -122,6 +122,8 @@ class Run:
 def read_run(folder: str | Path) -> Run:
     """Read the folder of a run: config.json, metrics.jsonl and rollouts/.
 
+    Ours.
+
     Parameters
     ----------
     folder : str or Path
@@ -138,6 +140,13 @@ def read_run(folder: str | Path) -> Run:
         If a part is not there.
     ValueError
         If rewards are not 0 and 1, or the parts contradict each other.
+
+    Examples
+    --------
+    >>> read_run("no such folder")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: no such folder is not the folder of a run: it has no config.json.
     """
     from curvature.rollouts import read_rollouts
 

@@ -132,7 +132,7 @@ def sample_groups(
     order = np.argsort(-length, kind="stable")
     answers: dict[int, _Answer] = {}
     for rows in _batches(order, length, batch_size, pads=_can_pad(policy.network.model.config)):
-        names = [(questions[question[row]].key, int(number[row])) for row in rows]
+        names = [(questions[int(question[row])].key, int(number[row])) for row in rows]
         draws = uniforms(seed, step, names, max_new_tokens)
         batch = _Batch(policy, prompts, question[rows], draws, temperature, tuple(stop))
         for row, answer in zip(rows, batch.run(), strict=True):
