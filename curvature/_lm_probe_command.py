@@ -148,7 +148,8 @@ def _lines(found: ProbeResult) -> list[str]:
         f"{n} prompts × {G} completions: mean reward {found.rewards.mean():.3f}, {silent} silent groups",
         f"gradient cosines, raw        mean {of.raw_mean:+.3f}  sd {of.raw_std:.3f}  "
         f"negative {of.raw_negative_share:.1%}  |cos| < .1 {of.raw_small_share:.1%}",
-        f"share of signal in ‖ĝ‖²      {of.reliability:.3f}; signs agree between halves in {of.sign_agreement:.1%}",
+        f"share of signal in ‖ĝ‖²      {of.reliability:.3f}; signs agree between halves in {of.sign_agreement:.1%} "
+        f"of {of.sign_pairs} pairs",
         f"mean cosine, noise taken out {of.pooled:+.3f} [{of.pooled_interval[0]:+.3f}, {of.pooled_interval[1]:+.3f}]"
         f"  Ω {of.omega:.3f} (raw {of.raw_omega:.3f})",
     ]

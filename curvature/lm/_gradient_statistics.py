@@ -48,9 +48,11 @@ class GradientCosines:
     raw_root_mean_square : float
         The same of the estimates, noise and all.
     omega : float
-        Σ‖g‖²/‖Σg‖² with both unbiased; inf if the unbiased denominator is ≤ 0.
+        Σ‖g‖²/‖Σg‖² with both unbiased; inf if the unbiased denominator alone is ≤ 0, NaN if the numerator is.
     sign_agreement : float
         Share of pairs whose inner product has one sign in both halves of the groups: 1/2 if signs are noise alone.
+    sign_pairs : int
+        Pairs of which that is a share: those live in both halves.
     corrected : tuple of float
         ⟨ĝ_i, ĝ_j⟩/√(‖g_i‖²‖g_j‖²) of pairs of prompts whose own reliability is at least 1/2; may exceed 1.
     """
@@ -73,6 +75,7 @@ class GradientCosines:
     raw_root_mean_square: float
     omega: float
     sign_agreement: float
+    sign_pairs: int
     corrected: tuple[float, ...]
 
 
@@ -136,6 +139,7 @@ def gradient_cosines(
         raw_root_mean_square=_root((inner**2)[off].mean() if n > 1 else np.nan, raw_norms),
         omega=_ratio(squared_norm.sum(), squared_norm.sum() + inner[off].sum()),
         sign_agreement=_mean(agreeing),
+        sign_pairs=agreeing.size // 2,
         corrected=_corrected(inner, squared_norm),
     )
 
@@ -149,8 +153,10 @@ def _quotient(above: float, below: float) -> float:
 
 
 def _ratio(above: float, below: float) -> float:
-    """Ω and its like: infinite where the sum cancels."""
-    return float(above / below) if below > 0 else (np.inf if above > 0 else np.nan)
+    """Return Ω of its two sums: infinite where the gradients cancel, NaN where even the lengths are not seen."""
+    if above <= 0:
+        return np.nan
+    return float(above / below) if below > 0 else np.inf
 
 
 def _root(above: float, below: float) -> float:

@@ -130,6 +130,10 @@ def test_silent_prompts_are_counted_and_have_no_cosine():
     inner = np.diag([1.0, 0.0, 2.0])
     found = gradient_cosines(inner, np.stack([inner, inner]), np.diag(inner))
     assert (found.num_prompts, found.num_live, found.num_pairs) == (3, 2, 1)
+    assert found.sign_pairs == 0  # their inner product is 0 in both halves
+    unseen = gradient_cosines(inner, np.stack([inner, inner]), -np.diag(inner))
+    assert np.isnan(unseen.omega)  # lengths that noise makes negative have no Ω
+    assert np.isnan(unseen.pooled)
     nothing = gradient_cosines(np.zeros((3, 3)), np.zeros((2, 3, 3)), np.zeros(3))
     assert nothing.num_pairs == 0
     assert np.isnan(nothing.raw_mean)

@@ -361,7 +361,7 @@ def test_comparison_can_be_limited_to_some_rows():
 
 
 def test_row_of_fewer_columns_is_stale():
-    assert "has 10 columns" in stale_rows(printed().replace("| reached |", "|"), printed())[0]
+    assert "has 11 columns" in stale_rows(printed().replace("| reached |", "|"), printed())[0]
 
 
 # The real registry
