@@ -69,7 +69,7 @@ _CURVES = "lm_learning_curves"
 REPORTED = (
     Reported(
         "4.1-below",
-        "Over 90 % of pairs of questions have representations (penultimate hidden states, pooled) with |cos| < .15.",
+        "Over 90 % of pairs of questions have representations (penultimate hidden states, pooled) with ∣cos∣ < .15.",
         "§4.1, Fig. 1, arXiv:2601.23135v1",
         0.9,
         "representation_share_below_15",
@@ -78,7 +78,7 @@ REPORTED = (
     ),
     Reported(
         "4.1-mean",
-        "The mean |cos| of representations is about .088 (read: below .15).",
+        "The mean ∣cos∣ of representations is about .088 (read: below .15).",
         "§4.1, Fig. 1, arXiv:2601.23135v1",
         0.088,
         "representation_abs_cos",
@@ -87,7 +87,7 @@ REPORTED = (
     ),
     Reported(
         "4.2-near",
-        "At the start over 80 % of pairs of sampled policy gradients have |cos| < .1.",
+        "At the start over 80 % of pairs of sampled policy gradients have ∣cos∣ < .1.",
         "§4.2, Fig. 2; Table 3 has .977; arXiv:2601.23135v1",
         0.977,
         "gradient_share_near_zero",
