@@ -114,10 +114,14 @@ def mei_smooth(budget: Budget) -> Outcome:
 
 @CLAIMS.claim(
     id="smooth-rate",
-    statement="""T ascent steps of 1/L on an L-smooth J: min_(t<T) ‖∇J(θ_t)‖² ≤ 4LΔ/(3T − 1), Δ = J(θ_T) − J(θ_0): for
-    T ≥ 2 less than the 2LΔ/T of Theorem 3.1 and of C1's rate; checked for rewards in {0, 1}, L = D²/(6√3).""",
-    source="""Abbaszadehpeivasti, de Klerk and Zamani, arXiv:2104.05468, as PEPit quotes it: 4LΔ/(3T) with θ_T among the
-    gradients; derived here without""",
+    statement=(
+        "T ascent steps of 1/L on an L-smooth J: min_(t<T) ‖∇J(θ_t)‖² ≤ 4LΔ/(3T − 1), Δ = J(θ_T) − J(θ_0): for "
+        "T ≥ 2 less than the 2LΔ/T of Theorem 3.1 and of C1's rate; checked for rewards in {0, 1}, L = D²/(6√3)."
+    ),
+    source=(
+        "Abbaszadehpeivasti, de Klerk and Zamani, arXiv:2104.05468, as PEPit quotes it: 4LΔ/(3T) with θ_T among the "
+        "gradients; derived here without"
+    ),
     section=SECTION,
     kind="upper bound",
     test="tests/theory/test_pepit.py::test_rate_of_theorem_3_1_is_tight_for_one_step_and_half_as_large_again_for_many",
