@@ -1,7 +1,7 @@
 """Section 4 and appendix F of the paper: numbers measured on language models, beside ours on those we could run.
 
 The paper trained Qwen2.5-Math-1.5B for 500 iterations without stating learning rate, group size, batch size, optimiser
-or seeds. What we measured is stored in ``lm_results.json``, which ``python -m experiments.lm_results`` makes from the
+or seeds. What we measured is stored in ``lm_results.json``, which ``python -m experiments._lm_ledger`` makes from the
 committed runs; every entry names its model and setting. A row counts as replicated only where the whole interval of
 our number lies in the range that the paper's sentence gives, and only for statements that do not depend on its model.
 """

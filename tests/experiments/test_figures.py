@@ -74,7 +74,7 @@ def test_lines_of_a_panel_differ_in_more_than_colour(drawn):
 def test_plot_draws_on_the_axes_it_is_given(drawn):
     experiment, df, axes = drawn
     with plotting.style():
-        _, mine = plotting.figure("abcd"[: len(axes)])
+        _, mine = plotting.figure("abcdef"[: len(axes)])
         assert list(np.ravel(experiment.plot(df, mine))) == list(mine)
 
 

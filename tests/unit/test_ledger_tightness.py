@@ -82,3 +82,12 @@ def test_mutation_has_a_column_only_where_a_run_is_stored(tmp_path):
     path.write_text("[1]")
     with pytest.raises(ValueError, match="from claim ids to words"):
         stored_mutation(path)
+
+
+def test_the_stored_mutation_counts_are_of_claims_that_exist_and_no_change_of_their_constants_goes_unnoticed():
+    stored = stored_mutation()
+    assert stored
+    assert set(stored) <= {claim.id for claim in CLAIMS}
+    for id, word in stored.items():
+        killed, tried = (int(number) for number in word.removesuffix(" killed").split("/"))
+        assert 0 < killed == tried, id

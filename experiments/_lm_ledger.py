@@ -1,6 +1,6 @@
 """What the ledger quotes of the committed language-model runs: section 4 of the paper, our numbers with intervals.
 
-    python -m experiments.lm_results     # experiments/results/lm_*/ → curvature/ledger/lm_results.json
+    python -m experiments._lm_ledger     # experiments/results/lm_*/ → curvature/ledger/lm_results.json
 
 Statistics of a probe get a delete-one jackknife over its prompts, since pairs of prompts are not independent; speed-ups
 and correlations keep the intervals that the comparison and the probe gave them.
