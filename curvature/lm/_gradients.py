@@ -122,7 +122,7 @@ class GradientCollector:
         S = torch.stack(rows)
         fold = len(self._kept) % 2
         held = self.fold_sums[fold]
-        self.fold_sums[fold] = gradient if held is None else held.add_(gradient)  # type: ignore[arg-type]
+        self.fold_sums[fold] = gradient if held is None else held.add_(gradient)  # type: ignore[arg-type]  # a Tensor
         gram = inner_products(S, S)
         np.fill_diagonal(gram, norms)
         self._squared.append(unbiased_squared_norm(rewards, gram))

@@ -127,6 +127,8 @@ def collect(
 
 def _graded(samples: Any, share: list[Question], grader: Any) -> dict[str, NDArray[Any]]:
     """Return the columns of this process's answers."""
+    from curvature.lm.grading import grade_samples
+
     if samples is None:
         return {
             "group": np.array([], dtype=str),
@@ -135,13 +137,10 @@ def _graded(samples: Any, share: list[Question], grader: Any) -> dict[str, NDArr
             "truncated": np.array([], dtype=bool),
             "log_probability": np.array([]),
         }
-    asked = [share[index] for index in samples.question]
     finished = np.asarray(samples.finished, dtype=bool)
     return {
-        "group": np.array([question.key for question in asked]),
-        "reward": np.asarray(
-            grader.grade(samples.texts, [question.answer for question in asked], finished), dtype=np.float64
-        ),
+        "group": np.array([share[index].key for index in samples.question]),
+        "reward": grade_samples(grader, samples, share),
         "length": np.asarray(samples.length, dtype=np.int64),
         "truncated": ~finished,
         "log_probability": np.asarray(samples.log_probability, dtype=np.float64),

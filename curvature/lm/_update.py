@@ -91,7 +91,7 @@ def compute_gradient(
     Gradient
         Its norm.
     """
-    from curvature.lm.likelihood import sequence_log_probabilities
+    from curvature.lm.likelihood import batches_by_length, sequence_log_probabilities
 
     optimizer.zero_gradients()
     weights = -advantages * answer_weights(config.loss, rollouts.length, config.max_new_tokens)
@@ -100,7 +100,9 @@ def compute_gradient(
     if config.lora_dropout:
         policy.model.train()
     try:
-        for rows in _live_batches(rollouts.samples, own, config.micro_batch_tokens):
+        live = np.flatnonzero(own)
+        batches = batches_by_length(rollouts.samples, config.micro_batch_tokens, live) if live.size else ()
+        for rows in batches:
             log_probs = sequence_log_probabilities(
                 policy, rollouts.samples, rows, temperature=config.temperature
             )
@@ -118,19 +120,3 @@ def compute_gradient(
         for gradient in gradients:
             gradient.mul_(config.max_grad_norm / norm)
     return Gradient(norm, gap)
-
-
-def _live_batches(samples: Any, own: NDArray[np.float64], max_tokens: int) -> list[NDArray[Any]]:
-    """Cut the answers of weight other than 0, long ones first, into batches of so many padded tokens, or of one."""
-    rows = np.flatnonzero(own)
-    if not rows.size:
-        return []
-    prompt = np.array([len(ids) for ids in samples.prompt_ids])[samples.question[rows]]
-    length = prompt + samples.length[rows]
-    rows, length = (values[np.argsort(-length, kind="stable")] for values in (rows, length))
-    batches, start = [], 0
-    while start < rows.size:
-        size = max(int(max_tokens // length[start]), 1)
-        batches.append(rows[start : start + size])
-        start += size
-    return batches

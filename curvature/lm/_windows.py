@@ -68,7 +68,7 @@ def windows_of(reference: Mapping[int, Run], other: Mapping[int, Run], num_windo
 
 def _counts(runs: Any, begin: int, end: int) -> tuple[Any, Any]:
     used = [(run, (run.step >= begin) & (run.step < end)) for run in runs]
-    return tuple(np.concatenate([getattr(run, name)[at] for run, at in used]) for name in ("right", "size"))  # type: ignore[return-value]
+    return tuple(np.concatenate([getattr(run, name)[at] for run, at in used]) for name in ("right", "size"))  # type: ignore[return-value]  # two of them
 
 
 def first_step(windows: pd.DataFrame, holds: Any) -> int | None:

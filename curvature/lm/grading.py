@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from curvature.lm._verifier import Request, Verdict
+    from curvature.lm.sampling import Samples
+    from curvature.lm.tasks import Question
 
-__all__ = ["Grader"]
+__all__ = ["Grader", "grade_samples"]
 
 GRADINGS = ("math", "exact")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -180,3 +182,36 @@ def _close_all(workers: list[Verifier]) -> None:
     """End the processes."""
     while workers:
         workers.pop().close()
+
+
+def grade_samples(grader: Grader, samples: Samples, questions: Sequence[Question]) -> NDArray[np.float64]:
+    """Grade the answers that were sampled to questions.
+
+    Ours.
+
+    Parameters
+    ----------
+    grader : Grader
+        Of the questions' task.
+    samples : Samples
+        Answers, N of them.
+    questions : sequence of Question
+        What was asked, in the order of the sampling.
+
+    Returns
+    -------
+    ndarray of float64, (N,)
+        Rewards, in the order of the answers.
+
+    Examples
+    --------
+    >>> from curvature.lm.sampling import sample_groups
+    >>> from curvature.lm.tasks import arithmetic
+    >>> from curvature.lm.tiny import tiny_policy
+    >>> asked = arithmetic(2).questions
+    >>> samples = sample_groups(tiny_policy(width=16, layers=1), asked, group_size=3, max_new_tokens=2)
+    >>> grade_samples(Grader("exact"), samples, asked).shape
+    (6,)
+    """
+    answers = [questions[int(index)].answer for index in samples.question]
+    return np.asarray(grader.grade(samples.texts, answers, list(samples.finished)), dtype=np.float64)

@@ -224,11 +224,10 @@ def _read_rewards(
 def _grade(samples: Any, questions: Sequence[Any], task: Any, grader: Any) -> NDArray[np.float64]:
     from contextlib import nullcontext
 
-    from curvature.lm.grading import Grader
+    from curvature.lm.grading import Grader, grade_samples
 
-    answers = [questions[i].answer for i in np.asarray(samples.question)]
     with nullcontext(grader) if grader is not None else Grader(task.grading) as judge:
-        return np.asarray(judge.grade(samples.texts, answers, samples.finished), dtype=float)
+        return grade_samples(judge, samples, questions)
 
 
 def _micro_batches(

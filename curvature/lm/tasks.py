@@ -26,6 +26,7 @@ from curvature.lm._boxed import last_boxed
 from curvature.lm._sources import read_records
 from curvature.lm._sums import draw_sums
 from curvature.lm._templates import render_with, stop_words
+from curvature.lm.grading import GRADINGS
 
 if TYPE_CHECKING:
     import os
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from curvature.lm._sources import Record
 
 __all__ = ["Question", "Task", "arithmetic", "gsm8k", "math"]
-
-GRADINGS = ("math", "exact")
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,8 @@ def _tokenizer() -> Any:
 
     words = {word: index for index, word in enumerate((*_SPECIAL, *_CHARACTERS))}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unknown>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")  # type: ignore[assignment]
-    tokenizer.decoder = decoders.Fuse()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")  # type: ignore[assignment]  # stubs know none of its setters
+    tokenizer.decoder = decoders.Fuse()  # type: ignore[assignment]  # stubs know none of its setters
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<pad>",

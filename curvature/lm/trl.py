@@ -100,25 +100,25 @@ class CurvatureAdvantages:
         if record is not None:
             from curvature.rollouts.trl import RolloutCallback
 
-            self.add_callback(RolloutCallback(self, record))  # type: ignore[attr-defined]
+            self.add_callback(RolloutCallback(self, record))  # type: ignore[attr-defined]  # the trainer's
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
         """Keep the rewards of each function, (N, functions) over all processes, for the advantages."""
-        self._gathered_rewards = super()._calculate_rewards(*args, **kwargs)  # type: ignore[misc]
+        self._gathered_rewards = super()._calculate_rewards(*args, **kwargs)  # type: ignore[misc]  # the trainer's
         return self._gathered_rewards
 
     def _generate_and_score_completions(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Replace the advantages of the batch that TRL makes: this process's share of those of all."""
-        output = super()._generate_and_score_completions(inputs, *args, **kwargs)  # type: ignore[misc]
+        output = super()._generate_and_score_completions(inputs, *args, **kwargs)  # type: ignore[misc]  # the trainer's
         scores, self._gathered_rewards = self._gathered_rewards, None
         theirs = output["advantages"]
         _check_batch(self, scores, theirs, len(inputs))
-        total = _weighted_sum(scores, self.reward_weights)  # type: ignore[attr-defined]
+        total = _weighted_sum(scores, self.reward_weights)  # type: ignore[attr-defined]  # the trainer's
         groups = np.arange(total.size) // _group_size(self)
         ours = _advantages(total, groups, self.arm, self.preset, self.overlap)
-        start = self.accelerator.process_index * len(inputs)  # type: ignore[attr-defined]
+        start = self.accelerator.process_index * len(inputs)  # type: ignore[attr-defined]  # the trainer's
         output["advantages"] = theirs.new_tensor(ours[start : start + len(inputs)], dtype=theirs.dtype)
-        _replace_last(self._logs["advantages"], ours.tolist())  # type: ignore[attr-defined]
+        _replace_last(self._logs["advantages"], ours.tolist())  # type: ignore[attr-defined]  # the trainer's
         return output
 
 
