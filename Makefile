@@ -98,6 +98,7 @@ $(VENV)/.mutants: $(VENV)/.test
 
 mutants: $(VENV)/.mutants
 	@$(BIN)/python -m tests.mutation.constants --workers 2
+	@$(BIN)/python -m tests.mutation.ledger_column
 	@$(BIN)/python -m tests.mutation.run --workers 2
 	@$(BIN)/python -m tests.mutation.report
 

@@ -6,9 +6,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from curvature import plotting
 from experiments._experiment import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pandas import DataFrame
 
 RESULTS = ROOT / "experiments" / "results"
@@ -22,46 +27,6 @@ NAMES = {
     "group_matched": "group, matched scale",
 }
 OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
-_DIGITS = 6
-_COLUMNS = (
-    "step",
-    "reward_mean",
-    "reward_std_mean",
-    "silent_right",
-    "silent_wrong",
-    "grad_norm",
-    "advantage_rms",
-)
-
-
-def curves_of(folder: Path) -> DataFrame:
-    """Return one row a step of a run, with what tells the run from others."""
-    import pandas as pd
-
-    from curvature.lm._metrics import read_metrics
-
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    rows = read_metrics(folder / "metrics.jsonl")
-    table = pd.DataFrame([{name: row.get(name) for name in _COLUMNS} for row in rows])
-    labels = {name: config[name] for name in ("optimizer", "arm", "seed", "learning_rate")}
-    return pd.DataFrame(labels, index=table.index).join(table)
-
-
-def compact(data: Any) -> str:
-    """Write plain data as JSON of six digits, one line for each entry of its first level."""
-    rounded = _rounded(data)
-    entries = [
-        f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in rounded.items()
-    ]
-    return "{\n" + ",\n".join(entries) + "\n}\n"
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_rounded(entry) for entry in value]
-    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -82,27 +47,55 @@ def read_json(path: Path) -> dict[str, Any]:
     ValueError
         If there is none: the sentence says what makes it.
     """
-    if not path.is_file():
-        raise ValueError(
-            f"there is no {path.name} in {path.parent}; make it by `python -m experiments.lm_demo`."
-        )
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(_there(path).read_text(encoding="utf-8"))
 
 
 def read_csv(path: Path) -> DataFrame:
     """Read one table of results; a ValueError says what makes it if there is none."""
     import pandas as pd
 
+    return pd.read_csv(_there(path))
+
+
+def _there(path: Path) -> Path:
     if not path.is_file():
         raise ValueError(
             f"there is no {path.name} in {path.parent}; make it by `python -m experiments.lm_demo`."
         )
-    return pd.read_csv(path)
+    return path
 
 
 def number(value: float | None) -> float:
     """Return what JSON wrote as null as NaN."""
     return float("nan") if value is None else float(value)
+
+
+def plain(value: float) -> float | int | str:
+    """Return a number as a record can hold it: four digits, and "nan" or "inf" in words."""
+    if isinstance(value, int | np.integer):
+        return int(value)
+    return float(f"{value:.4g}") if np.isfinite(value) else str(value)
+
+
+def plot_rows(ax: Any, names: Sequence[str], kinds: Sequence[tuple[str, str, DataFrame]]) -> None:
+    """Draw a row for each name, from the top, and in it a marker and an interval of each of two kinds.
+
+    Parameters
+    ----------
+    ax : Axes
+        To draw on.
+    names : sequence of str
+        Of the rows.
+    kinds : sequence of (str, str, DataFrame)
+        Label, role, and the rows in the order of the names: columns value, low, high.
+    """
+    for (label, role, own), shift in zip(kinds, (-0.12, 0.12), strict=True):
+        look = plotting.ROLES[role]
+        at = np.arange(len(names)) + shift
+        ax.hlines(at, own["low"], own["high"], color=look.colour, linewidth=1.8)
+        ax.plot(own["value"], at, linestyle="none", marker=look.marker, color=look.colour, label=label)
+    ax.set_yticks(np.arange(len(names)), labels=names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
 
 
 # Where probes are and what each is called; those that are not there are left out.

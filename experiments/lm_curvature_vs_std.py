@@ -12,7 +12,7 @@ import numpy as np
 
 from curvature import plotting
 from experiments._experiment import Experiment, main_of
-from experiments._lm_results import PROBE_ROLES, probe_files, probes
+from experiments._lm_results import PROBE_ROLES, plain, plot_rows, probe_files, probes
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -109,15 +109,11 @@ def plot(df: DataFrame, ax: Any = None) -> Any:
 
 
 def _plot_variation(rows: DataFrame, ax: Any, names: list[str]) -> None:
-    for kind, role, shift in (("C", "sharp", -0.12), ("σ", "paper", 0.12)):
-        own = rows[rows["name"] == kind].set_index("series").loc[names]
-        look = plotting.ROLES[role]
-        at = np.arange(len(names)) + shift
-        ax.hlines(at, own["low"], own["high"], color=look.colour, linewidth=1.8)
-        label = {"C": "C, free of rewards", "σ": "reward std σ"}[kind]
-        ax.plot(own["value"], at, linestyle="none", marker=look.marker, color=look.colour, label=label)
-    ax.set_yticks(np.arange(len(names)), labels=names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
+    kinds = [
+        (label, role, rows[rows["name"] == kind].set_index("series").loc[names])
+        for kind, role, label in (("C", "sharp", "C, free of rewards"), ("σ", "paper", "reward std σ"))
+    ]
+    plot_rows(ax, names, kinds)
     ax.set(
         xlim=(0, None), xlabel="coefficient of variation over prompts", title="c   H5: how alike prompts are"
     )
@@ -138,7 +134,7 @@ def headline(df: DataFrame) -> dict[str, Any]:
                 ("R² of |∂²J| ∝ σ", found.r2_std, found.r2_std_interval),
                 ("R² of |∂²J| ∝ V", found.r2_variance, found.r2_variance_interval),
             ):
-                numbers[f"{stem}: {label}"] = [_plain(x) for x in (value, *interval)]
+                numbers[f"{stem}: {label}"] = [plain(x) for x in (value, *interval)]
             numbers[f"{stem}: variation of C and of σ without noise"] = (
                 f"{found.coefficient_cv_corrected:.3f}, {found.reward_std_cv_corrected:.3f}"
             )
@@ -149,10 +145,6 @@ def headline(df: DataFrame) -> dict[str, Any]:
                 f"{found.share_of_ceiling:.3f}, {found.null_share_of_ceiling:.3f}, {found.p_share_of_ceiling:.3f}"
             )
     return numbers
-
-
-def _plain(value: float) -> float | str:
-    return float(f"{value:.4g}") if np.isfinite(value) else str(value)
 
 
 EXPERIMENT = Experiment(

@@ -19,15 +19,14 @@ import json
 import os
 import platform
 import shutil
-import sys
 import time
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curvature._files import write_atomically
 from experiments._experiment import ROOT, digest_of_files, require_count, show, source_files
+from experiments._lm_job import attempt, curves_of, measured_of, versions, write_results
 from experiments._lm_results import RESULTS
 
 if TYPE_CHECKING:
@@ -116,27 +115,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output-dir", type=Path, help=f"of the results ({show(RESULTS / 'lm_demo')})")
     parser.add_argument("--no-figures", action="store_true", help="leave the figures as they are")
     given = parser.parse_args(argv)
-    os.environ.setdefault(
-        "HF_HUB_DISABLE_PROGRESS_BARS", "1"
-    )  # one bar for each of a hundred loads says nothing
+    # One bar for each of a hundred loads says nothing.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     sizes = QUICK if given.quick else Sizes()
     work = given.work_dir or ROOT / ".cache" / ("lm_demo_quick" if given.quick else "lm_demo")
     output = given.output_dir or (work / "results" if given.quick else RESULTS / "lm_demo")
-    try:
+
+    def job() -> None:
         require_count("--workers", given.workers)
         run(sizes, work, output, workers=given.workers)
-    except ImportError as error:
-        print(f"{parser.prog}: {error}: pip install 'curvature[lm,logs]'", file=sys.stderr)
-        return 2
-    except (OSError, ValueError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "\ninterrupted: what is finished is kept, and the same command goes on from here.",
-            file=sys.stderr,
-        )
-        return 130
+
+    status = attempt(parser.prog, job)
+    if status:
+        return status
     if given.no_figures or given.quick or given.output_dir:
         return 0
     from experiments import _reproduce
@@ -158,6 +149,7 @@ def run(sizes: Sizes, work: Path, output: Path, *, workers: int = 2) -> None:
     workers : int
         Runs at a time.
     """
+    import pandas as pd
     import torch
 
     torch.set_num_threads(1)  # as in the workers: sums are added up in an order that depends on it
@@ -190,13 +182,18 @@ def run(sizes: Sizes, work: Path, output: Path, *, workers: int = 2) -> None:
         "tuning_rule": "highest mean reward over all steps on the tuning seed",
         "learning_rates": chosen,
         "train": json.loads(_base_config(sizes, Path("policy"), sizes.optimizers[0]).to_json()),
-        "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name) for name in _PACKAGES},
+        "versions": versions(_PACKAGES),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {workers} runs at a time",
         "wall_seconds": clock.seconds,
         "wall_seconds_total": round(sum(clock.seconds.values()), 1),
     }
-    _write(output, finals, tuning, compared, probes, config)
+    tables = {
+        "curves": curves_of([at for each in finals.values() for at in each]),
+        "tuning": pd.DataFrame(tuning),
+    }
+    entries = {"comparison": {name: one.to_dict() for name, one in compared.items()}}
+    entries |= {f"probe_{name}": one for name, one in probes.items()}
+    write_results(output, tables, entries, config)
     _say(f"wrote {show(output)} after {config['wall_seconds_total']:.0f} s of work")
 
 
@@ -274,8 +271,9 @@ def _start_counts(sizes: Sizes, work: Path) -> tuple[list[int], list[int]]:
     """Right answers of every question at the start, by samples that no run sees."""
     path = work / "start.json"
     if path.is_file():
-        return tuple(json.loads(path.read_text()))  # type: ignore[return-value]
-    from curvature.lm.grading import Grader
+        right, sizes_of_groups = json.loads(path.read_text())
+        return right, sizes_of_groups
+    from curvature.lm.grading import Grader, grade_samples
     from curvature.lm.sampling import sample_groups
 
     task, G = _task(sizes), sizes.start_group_size
@@ -289,9 +287,8 @@ def _start_counts(sizes: Sizes, work: Path) -> tuple[list[int], list[int]]:
         batch_size=512,
         stop=task.stop,
     )
-    answers = [task.questions[index].answer for index in drawn.question]
     with Grader(task.grading) as grader:
-        rewards = grader.grade(drawn.texts, answers, drawn.finished)
+        rewards = grade_samples(grader, drawn, task.questions)
     right = rewards.reshape(-1, G).sum(axis=1).astype(int).tolist()
     _say(
         f"start: {rewards.mean():.3f} of answers right, {sum(0 < k < G for k in right)} of {len(right)} sums mixed"
@@ -389,40 +386,8 @@ def _probes(sizes: Sizes, work: Path, folders: Sequence[Path]) -> dict[str, Any]
             max_new_tokens=NEW_TOKENS,
             parameters="all",
         )
-        found[name] = json.loads(result.to_json())
-        # Where the policy's folder lies is nobody's business; what it is, config.json says.
-        found[name]["config"]["model"] = f"tiny transformer of {policy.num_parameters:,} parameters"
+        found[name] = measured_of(result, f"tiny transformer of {policy.num_parameters:,} parameters")
     return found
-
-
-def _write(
-    output: Path,
-    finals: dict[str, list[Path]],
-    tuning: list[dict[str, Any]],
-    compared: dict[str, Any],
-    probes: dict[str, Any],
-    config: dict[str, Any],
-) -> None:
-    """Put the results in place, the settings last: if they are there, so is the rest."""
-    import pandas as pd
-
-    from experiments._lm_results import compact, curves_of
-
-    tables = {
-        "curves.csv": pd.concat(
-            [curves_of(at) for each in finals.values() for at in each], ignore_index=True
-        ),
-        "tuning.csv": pd.DataFrame(tuning),
-    }
-    for name, table in tables.items():
-        text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        write_atomically(output / name, text.encode())
-    plain = {name: one.to_dict() for name, one in compared.items()}
-    for name, data in {"comparison": plain, **{f"probe_{key}": one for key, one in probes.items()}}.items():
-        write_atomically(output / f"{name}.json", compact(data).encode())
-    write_atomically(
-        output / "config.json", (json.dumps(config, indent=1, ensure_ascii=False) + "\n").encode()
-    )
 
 
 if __name__ == "__main__":

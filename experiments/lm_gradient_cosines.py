@@ -12,7 +12,7 @@ import numpy as np
 
 from curvature import plotting
 from experiments._experiment import Experiment, main_of
-from experiments._lm_results import PROBE_ROLES, probe_files, probes
+from experiments._lm_results import PROBE_ROLES, plain, plot_rows, probe_files, probes
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -107,16 +107,15 @@ def plot(df: DataFrame, ax: Any = None) -> Any:
 
 def _plot_means(rows: DataFrame, ax: Any) -> None:
     names = [name for name in PROBE_ROLES if (rows["series"] == name).any()]
-    for kind, role, shift in (("raw", "reference", -0.12), ("pooled", "sharp", 0.12)):
-        own = rows.set_index("name").loc[[f"{name}: {kind}" for name in names]]
-        look = plotting.ROLES[role]
-        at = np.arange(len(names)) + shift
-        ax.hlines(at, own["low"], own["high"], color=look.colour, linewidth=1.8)
-        label = {"raw": "mean of raw cosines", "pooled": "noise taken out, weighted by length, 95%"}[kind]
-        ax.plot(own["value"], at, linestyle="none", marker=look.marker, color=look.colour, label=label)
+    kinds = [
+        (label, role, rows.set_index("name").loc[[f"{name}: {kind}" for name in names]])
+        for kind, role, label in (
+            ("raw", "reference", "mean of raw cosines"),
+            ("pooled", "sharp", "noise taken out, weighted by length, 95%"),
+        )
+    ]
+    plot_rows(ax, names, kinds)
     ax.axvline(0, color="#BDBDBD", linewidth=0.9, zorder=1)
-    ax.set_yticks(np.arange(len(names)), labels=names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set(xlabel="mean cosine", title="c   what noise hides")
     plotting.legend_below(ax, columns=1)
 
@@ -142,16 +141,10 @@ def headline(df: DataFrame) -> dict[str, Any]:
             "A4's M": found.a4_raw,
             "A4's M over pairs with a positive inner product": found.a4_positive,
         }.items():
-            numbers[f"{name}: {label}"] = _plain(value)
-        numbers[f"{name}: pooled cosine"] = [_plain(x) for x in (found.pooled, *found.pooled_interval)]
+            numbers[f"{name}: {label}"] = plain(value)
+        numbers[f"{name}: pooled cosine"] = [plain(x) for x in (found.pooled, *found.pooled_interval)]
     numbers |= {f"{name}: raw cosines, sd": value for name, value in PAPER_SD.items()}
     return numbers
-
-
-def _plain(value: float) -> float | int | str:
-    if isinstance(value, int | np.integer):
-        return int(value)
-    return float(f"{value:.4g}") if np.isfinite(value) else str(value)
 
 
 EXPERIMENT = Experiment(

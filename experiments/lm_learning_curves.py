@@ -68,7 +68,7 @@ def _curves(steps: DataFrame) -> DataFrame:
     steps = steps.assign(window=steps["step"] // WINDOW)
     each = steps.groupby(["optimizer", "arm", "window", "seed"])["reward_mean"].mean()
     rows = []
-    for (optimizer, arm, window), values in each.groupby(level=[0, 1, 2]):  # type: ignore[misc]
+    for (optimizer, arm, window), values in each.groupby(level=[0, 1, 2]):  # type: ignore[misc]  # a key of three
         found = student(values.to_numpy(), "mean")
         middle = (window + 0.5) * WINDOW - 0.5
         rows.append(["curve", optimizer, NAMES[arm], middle, found.value, found.low, found.high])
@@ -166,7 +166,7 @@ def _plot_tuning(cells: DataFrame, ax: Any, roles: dict[str, str]) -> None:
         }
         ax.plot(rows["x"], rows["value"], label=name, **style)
         ax.plot(rows["x"], rows["low"], linestyle="none", marker=look.marker, color=look.colour, markersize=7)
-    ax.set(xscale="log", xlabel="learning rate (filled: chosen)", ylabel="mean reward over all updates")
+    ax.set(xscale="log", xlabel="learning rate (filled: chosen)", ylabel="mean reward")
     rates = sorted(set(cells["x"]))
     ax.xaxis.set_ticks(rates, labels=[f"{rate:g}" for rate in rates])
     ax.xaxis.set_ticks([], minor=True)

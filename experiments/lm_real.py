@@ -17,114 +17,26 @@ import argparse
 import json
 import os
 import platform
-import sys
 import time
-from dataclasses import asdict, dataclass, replace
-from importlib import metadata
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curvature._files import write_atomically
+from curvature.lm._build import build_policy, build_task
 from experiments._experiment import ROOT, require_count, show
-from experiments._lm_results import RESULTS, compact, curves_of
+from experiments._lm_job import attempt, curves_of, measured_of, versions, write_results
+from experiments._lm_results import RESULTS
+from experiments._lm_scales import SCALES, SETS, Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from curvature.lm.config import TrainConfig
-    from curvature.lm.policy import Policy
     from curvature.lm.tasks import Task
 
 TUNING_SEED = 1000
-SETS = {"gsm8k_easy": ("gsm8k", "easy"), "gsm8k_hard": ("gsm8k", "hard"), "math": ("math", None)}
 _PACKAGES = ("torch", "transformers", "peft", "numpy", "curvature")
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much is done.
-
-    Attributes
-    ----------
-    sets : tuple of str
-        Of SETS.
-    pool, pool_group_size : int
-        Questions, and answers to each, by which easy and hard are told apart.
-    threshold : float
-        Measured success from which a question is easy.
-    steps, tuning_steps : int
-        Of a run, and of one that tunes a learning rate (0: the first rate is taken, untuned).
-    arms, learning_rates, seeds : tuple
-        The grid.
-    probe_prompts : int
-        0 for no probes.
-    """
-
-    sets: tuple[str, ...]
-    pool: int
-    pool_group_size: int
-    threshold: float
-    steps: int
-    tuning_steps: int
-    arms: tuple[str, ...]
-    learning_rates: tuple[float, ...]
-    seeds: tuple[int, ...]
-    prompts_per_step: int
-    group_size: int
-    max_new_tokens: int
-    temperature: float
-    lora_rank: int
-    lora_alpha: float
-    sample_batch: int
-    micro_batch_tokens: int
-    checkpoint_every: int
-    probe_prompts: int
-
-
-SCALES = {
-    "tiny": Sizes(
-        sets=("gsm8k_easy", "math"),
-        pool=12,
-        pool_group_size=4,
-        threshold=0.25,
-        steps=2,
-        tuning_steps=0,
-        arms=("none", "group_matched"),
-        learning_rates=(1e-4,),
-        seeds=(0,),
-        prompts_per_step=3,
-        group_size=4,
-        max_new_tokens=128,
-        temperature=0.7,
-        lora_rank=8,
-        lora_alpha=16,
-        sample_batch=24,
-        micro_batch_tokens=1024,
-        checkpoint_every=1,
-        probe_prompts=0,
-    ),
-    "full": Sizes(
-        sets=("gsm8k_easy", "gsm8k_hard", "math"),
-        pool=1024,
-        pool_group_size=8,
-        threshold=0.5,
-        steps=100,
-        tuning_steps=30,
-        arms=("none", "group_matched"),
-        learning_rates=(1e-5, 3e-5, 1e-4),
-        seeds=(0, 1, 2),
-        prompts_per_step=32,
-        group_size=8,
-        max_new_tokens=200,
-        temperature=1.0,
-        lora_rank=64,
-        lora_alpha=128,
-        sample_batch=256,
-        micro_batch_tokens=32768,
-        checkpoint_every=25,
-        probe_prompts=32,
-    ),
-}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -154,7 +66,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--work-dir", type=Path, help="folder of the runs (.cache/lm_real/SCALE)")
     parser.add_argument("--output-dir", type=Path, help=f"of the results ({show(RESULTS / 'lm_real')}/SCALE)")
     given = parser.parse_args(argv)
-    try:
+
+    def job() -> None:
         if given.threads:
             require_count("--threads", given.threads)
         for name in ("gsm8k", "math"):
@@ -170,16 +83,8 @@ def main(argv: list[str] | None = None) -> int:
             sets=tuple(given.sets or SCALES[given.scale].sets),
             threads=given.threads or os.cpu_count() or 1,
         )
-    except ImportError as error:
-        print(f"{parser.prog}: {error}: pip install 'curvature[lm,logs]'", file=sys.stderr)
-        return 2
-    except (OSError, ValueError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted: what is finished is kept, and the same command goes on.", file=sys.stderr)
-        return 130
-    return 0
+
+    return attempt(parser.prog, job)
 
 
 def run(
@@ -210,6 +115,7 @@ def run(
     threads : int
         Of torch.
     """
+    import pandas as pd
     import torch
 
     torch.set_num_threads(threads)
@@ -237,13 +143,15 @@ def run(
                 if key not in ("policy", "task_options", "keys")
             },
             "num_questions": len(keys),
-            "versions": {"python": platform.python_version()}
-            | {package: metadata.version(package) for package in _PACKAGES},
+            "versions": versions(_PACKAGES),
             "machine": _machine(threads),
             "seconds_of_this_call": round(time.perf_counter() - started, 1),
             "runs": [_run_row(folder) for folder in folders],
         }
-        _write(output / name, folders, tuning, probes, config)
+        tables = {"curves": curves_of(folders)} | ({"tuning": pd.DataFrame(tuning)} if tuning else {})
+        entries = {"comparison": _compared(folders)}
+        entries |= {f"probe_{stem}": one for stem, one in probes.items()}
+        write_results(output / name, tables, entries, config)
         _say(f"{name}: wrote {show(output / name)}")
 
 
@@ -285,19 +193,6 @@ def _base_config(model: str, data: Path, sizes: Sizes, name: str, place: Path) -
     )
 
 
-def _policy(base: TrainConfig) -> Policy:
-    from curvature.lm.policy import LoraSettings, load_policy
-
-    lora = LoraSettings(rank=base.lora_rank, alpha=base.lora_alpha) if base.lora_rank else None
-    return load_policy(base.policy, lora=lora, seed=base.policy_seed)
-
-
-def _task(base: TrainConfig) -> Task:
-    from curvature.lm import tasks
-
-    return getattr(tasks, base.task)(**base.task_options)
-
-
 def _questions(
     base: TrainConfig, sizes: Sizes, name: str, place: Path
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -305,7 +200,7 @@ def _questions(
     from curvature.lm.splits import difficulty_split
 
     _, part = SETS[name]
-    pool = _task(base).take(sizes.pool, seed=0)
+    pool = build_task(base, None).take(sizes.pool, seed=0)
     counts = _counts(base, sizes, pool, place.parent / f"pool_{base.task}.json")
     keys = [question.key for question in pool.questions]
     split = difficulty_split(
@@ -331,14 +226,14 @@ def _questions(
 
 def _counts(base: TrainConfig, sizes: Sizes, pool: Task, path: Path) -> dict[str, int]:
     """Right answers of each question by the policy at the start; kept a batch at a time."""
-    from curvature.lm.grading import Grader
+    from curvature.lm.grading import Grader, grade_samples
     from curvature.lm.sampling import sample_groups
 
     known: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
     left = [question for question in pool.questions if question.key not in known]
     if not left:
         return known
-    policy, batch = _policy(base), max(sizes.sample_batch // sizes.pool_group_size, 1)
+    policy, batch = build_policy(base), max(sizes.sample_batch // sizes.pool_group_size, 1)
     with Grader(pool.grading) as grader:
         for start in range(0, len(left), batch):
             asked = left[start : start + batch]
@@ -353,13 +248,7 @@ def _counts(base: TrainConfig, sizes: Sizes, pool: Task, path: Path) -> dict[str
                 batch_size=sizes.sample_batch,
                 stop=pool.stop,
             )
-            answers = [asked[index].answer for index in drawn.question]
-            right = (
-                grader
-                .grade(drawn.texts, answers, drawn.finished.tolist())
-                .reshape(len(asked), -1)
-                .sum(axis=1)
-            )
+            right = grade_samples(grader, drawn, asked).reshape(len(asked), -1).sum(axis=1)
             known |= {question.key: int(k) for question, k in zip(asked, right, strict=True)}
             write_atomically(path, json.dumps(known).encode())
             _say(f"graded {len(known)} of {len(pool)} questions of {pool.name}")
@@ -421,7 +310,7 @@ def _probes(
 
     if not sizes.probe_prompts:
         return {}
-    task = _task(base).subset(base.keys)
+    task = build_task(base, None).subset(base.keys)
     task = task.take(min(sizes.probe_prompts, len(task)), seed=1)
     found = {}
     for folder in folders[: len(sizes.arms)]:
@@ -439,40 +328,19 @@ def _probes(
                     temperature=sizes.temperature,
                     sketch=1 << 18,
                 )
-                measured = json.loads(result.to_json())
-                measured["config"]["model"] = described
-                write_atomically(path, json.dumps(measured, ensure_ascii=False).encode())
+                kept = json.dumps(measured_of(result, described), ensure_ascii=False)
+                write_atomically(path, kept.encode())
             found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
-def _write(
-    output: Path,
-    folders: Sequence[Path],
-    tuning: list[dict[str, Any]],
-    probes: dict[str, Any],
-    config: dict[str, Any],
-) -> None:
-    """Put the results in place, the settings last: if they are there, so is the rest."""
-    import pandas as pd
-
+def _compared(folders: Sequence[Path]) -> dict[str, Any]:
     from curvature.lm.compare import compare
 
-    tables = {"curves.csv": pd.concat([curves_of(folder) for folder in folders], ignore_index=True)}
-    if tuning:
-        tables["tuning.csv"] = pd.DataFrame(tuning)
-    for name, table in tables.items():
-        text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        write_atomically(output / name, text.encode())
     try:
-        compared: dict[str, Any] = compare(folders, num_resamples=100).to_dict()
+        return compare(folders, num_resamples=100).to_dict()
     except ValueError as error:  # such as runs too short to learn anything: a result, and it says so
-        compared = {"none": str(error)}
-    entries = {"comparison": compared, **{f"probe_{name}": one for name, one in probes.items()}}
-    for name, data in entries.items():
-        write_atomically(output / f"{name}.json", compact(data).encode())
-    text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(output / "config.json", text.encode())
+        return {"none": str(error)}
 
 
 if __name__ == "__main__":

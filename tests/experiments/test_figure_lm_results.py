@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from curvature.ledger.section_4 import RESULTS_FILE
 from experiments import (
+    _lm_ledger,
     _lm_results,
     lm_curvature_vs_std,
     lm_gradient_cosines,
@@ -98,4 +100,8 @@ def test_missing_results_are_named_with_the_command_that_makes_them(module, monk
 
 def test_committed_results_are_small():
     sizes = [path.stat().st_size for path in DEMO.iterdir()]
-    assert sum(sizes) < 640_000
+    assert sum(sizes) < 500_000
+
+
+def test_what_the_ledger_quotes_is_what_the_committed_results_give():
+    assert json.loads(RESULTS_FILE.read_text(encoding="utf-8")) == _lm_ledger.collect()
