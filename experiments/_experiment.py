@@ -272,9 +272,9 @@ def digest(parts: Iterable[bytes]) -> str:
     return total.hexdigest()
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
     """Return the versions that numbers and drawings may depend on, without importing anything."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
 
 
 def command_of(experiment: Experiment, arguments: Mapping[str, int]) -> str:

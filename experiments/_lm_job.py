@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 import sys
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from curvature._files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pandas import DataFrame
@@ -58,11 +56,6 @@ def attempt(program: str, job: Callable[[], Any]) -> int:
         )
         return 130
     return 0
-
-
-def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of Python and of packages."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
 
 
 def curves_of(folders: Sequence[Path]) -> DataFrame:

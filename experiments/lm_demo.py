@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curvature._files import write_atomically
-from experiments._experiment import ROOT, digest_of_files, require_count, show, source_files
-from experiments._lm_job import attempt, curves_of, measured_of, versions, write_results
+from experiments._experiment import ROOT, digest_of_files, require_count, show, source_files, versions
+from experiments._lm_job import attempt, curves_of, measured_of, write_results
 from experiments._lm_results import RESULTS
 
 if TYPE_CHECKING:

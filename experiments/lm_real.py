@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from curvature._files import write_atomically
 from curvature.lm._build import build_policy, build_task
-from experiments._experiment import ROOT, require_count, show
-from experiments._lm_job import attempt, curves_of, measured_of, versions, write_results
+from experiments._experiment import ROOT, require_count, show, versions
+from experiments._lm_job import attempt, curves_of, measured_of, write_results
 from experiments._lm_results import RESULTS
 from experiments._lm_scales import SCALES, SETS, Sizes
 

@@ -11,6 +11,8 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from curvature._files import sync
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -46,10 +48,10 @@ def save_checkpoint(
     for part, tensors in zip(_PARTS, (parameters, optimizer), strict=True):
         path = fresh / f"{part}.safetensors"
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
-        _sync(path)
-    _sync(fresh)
+        sync(path)
+    sync(fresh)
     os.replace(fresh, target)
-    _sync(folder)
+    sync(folder)
 
 
 def checkpoints(folder: Path) -> list[int]:
@@ -124,12 +126,3 @@ def drop_unfinished(folder: Path) -> None:
     """
     for path in folder.glob(".step_*"):
         shutil.rmtree(path)
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold what was written."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

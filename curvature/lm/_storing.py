@@ -1,4 +1,4 @@
-"""Folders of weights that are at all times either the old one or the new one."""
+"""Folders of weights that appear whole or not at all; an old one is kept aside till the new one is in its place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
+
+from curvature._files import sync
 
 
 def save(model: Any, tokenizer: Any, name: str, folder: str | Path) -> None:
@@ -25,7 +27,7 @@ def save(model: Any, tokenizer: Any, name: str, folder: str | Path) -> None:
             model.save_pretrained(fresh)
         tokenizer.save_pretrained(fresh)
         for path in fresh.iterdir():
-            _sync(path)
+            sync(path)
         replace_folder(fresh, folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -39,13 +41,4 @@ def replace_folder(fresh: Path, folder: Path) -> None:
         os.replace(folder, old)
     os.replace(fresh, folder)
     shutil.rmtree(old, ignore_errors=True)
-    _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold what was written."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(folder.parent)

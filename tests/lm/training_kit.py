@@ -139,7 +139,7 @@ def _ambush(place, count):
     elif place == "rollouts":
         _rollout_files.write_atomically = half_a_file
     elif place == "checkpoint":
-        before(_checkpoint, "_sync")
+        before(_checkpoint, "sync")
     elif place == "checkpoint renamed":
         _checkpoint.os = _Os(after_renaming)
     elif place == "old checkpoint":

@@ -15,6 +15,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curvature._files import write_atomically
 from tests.mutation import swap
 from tests.mutation.constants import Constant, constants_of, readers_of
 from tests.mutation.equivalent import reason_of_constant
@@ -121,7 +122,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--store", default=".cache/mutants", help="folder of the outcomes")
     options = parser.parse_args(arguments)
     counted = column(CLAIMS, Store(f"{options.store}/constants.jsonl"))
-    MUTATION_FILE.write_text(json.dumps(counted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(counted, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(MUTATION_FILE, text.encode())
     print(f"[mutants] {MUTATION_FILE.name}: {len(counted)} of {len(CLAIMS)} claims", file=sys.stderr)
     return 0
 
