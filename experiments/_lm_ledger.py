@@ -71,7 +71,7 @@ def _width(entry: dict[str, Any] | None) -> float:
 
 
 def _probe(path: str) -> ProbeResult | None:
-    from curvature.lm.probe import ProbeResult
+    from curvature.lm._probe_result import ProbeResult
 
     at = RESULTS / path
     return ProbeResult.from_json(at.read_text(encoding="utf-8")) if at.is_file() else None
@@ -120,7 +120,7 @@ def _of_pairs(probe: ProbeResult, named: tuple[str, str]) -> dict[str, dict[str,
 
 def _of_training(start: ProbeResult, end: ProbeResult) -> dict[str, dict[str, Any]]:
     """Return what training by the group's std did to the cosines, and the Fisher proxy at both ends."""
-    from curvature.lm.probe import fisher_correlations
+    from curvature.lm._fisher import fisher_correlations
 
     named = _named(start, "sums, start and end of training")
     tables = []

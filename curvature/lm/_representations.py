@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["cosine_summary", "representation_cosines"]
 
 
-@torch.no_grad()
 def representation_cosines(policy: Any, prompts: Sequence[Any]) -> dict[str, NDArray[np.float64]]:
     """Return cosines of all pairs of prompts, for means over positions and last positions, raw and centred.
 
@@ -34,13 +32,17 @@ def representation_cosines(policy: Any, prompts: Sequence[Any]) -> dict[str, NDA
     dict of str to ndarray
         "mean_pooled", "mean_pooled_centred", "last_token", "last_token_centred": upper triangles, (n(n−1)/2,).
     """
+    # Here and not above: who reads stored cosines needs no torch.
+    import torch
+
     model = policy.network.model
     pooled, last = [], []
-    for prompt in prompts:
-        ids = torch.as_tensor(np.asarray(prompt), device=policy.device)[None].long()
-        hidden = model.base_model(input_ids=ids, output_hidden_states=True).hidden_states[-2][0].double()
-        pooled.append(hidden.mean(0).cpu().numpy())
-        last.append(hidden[-1].cpu().numpy())
+    with torch.no_grad():
+        for prompt in prompts:
+            ids = torch.as_tensor(np.asarray(prompt), device=policy.device)[None].long()
+            hidden = model.base_model(input_ids=ids, output_hidden_states=True).hidden_states[-2][0].double()
+            pooled.append(hidden.mean(0).cpu().numpy())
+            last.append(hidden[-1].cpu().numpy())
     found = {}
     for name, rows in (("mean_pooled", np.array(pooled)), ("last_token", np.array(last))):
         found[name] = _cosines(rows)

@@ -1,6 +1,8 @@
 """The four figures about language models say what the committed results say, and nothing of their own."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from experiments import (
     lm_learning_curves,
     lm_predicted_vs_measured,
 )
+from experiments._experiment import ROOT
 from experiments._lm_results import DEMO, NAMES
 
 MODULES = (lm_curvature_vs_std, lm_gradient_cosines, lm_learning_curves, lm_predicted_vs_measured)
@@ -105,3 +108,17 @@ def test_committed_results_are_small():
 
 def test_what_the_ledger_quotes_is_what_the_committed_results_give():
     assert json.loads(RESULTS_FILE.read_text(encoding="utf-8")) == _lm_ledger.collect()
+
+
+def test_figures_and_ledger_are_made_of_committed_results_without_torch():
+    """The main job installs no torch."""
+    names = ", ".join(module.__name__.rpartition(".")[2] for module in MODULES)
+    code = (
+        f"from experiments import _lm_ledger, {names}\n"
+        f"for module in ({names}):\n"
+        "    module.headline(module.run())\n"
+        "_lm_ledger.collect()\n"
+        "import sys; sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
