@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from curvature._files import write_atomically
@@ -21,9 +22,35 @@ _COLUMNS = (
     "reward_std_mean",
     "silent_right",
     "silent_wrong",
-    "grad_norm",
-    "advantage_rms",
 )
+
+
+class Clock:
+    """Wall time of each part, summed over interruptions.
+
+    Parameters
+    ----------
+    path : Path
+        JSON of the seconds so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+        self._name, self._start = "", 0.0
+
+    def part(self, name: str) -> Clock:
+        """Name what the next with-block is."""
+        self._name = name
+        return self
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        spent = time.perf_counter() - self._start
+        self.seconds[self._name] = round(self.seconds.get(self._name, 0.0) + spent, 2)
+        write_atomically(self.path, json.dumps(self.seconds).encode())
 
 
 def attempt(program: str, job: Callable[[], Any]) -> int:

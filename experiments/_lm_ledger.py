@@ -18,7 +18,7 @@ import numpy as np
 from curvature._files import write_atomically
 from curvature.ledger.section_4 import RESULTS_FILE
 from experiments._experiment import show
-from experiments._lm_results import DEMO, RESULTS, read_json
+from experiments._lm_results import DEMO, RESULTS, TUNED, read_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,7 +147,7 @@ def _of_training(start: ProbeResult, end: ProbeResult) -> dict[str, dict[str, An
 
 
 def _of_comparison(compared: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return measured steps without the std over steps with it, at 75 % of the way, both arms tuned."""
+    """Return measured steps without the std over steps with it, at 75 % of the way."""
     found = {}
     for optimizer, one in compared.items():
         rows = [row for row in one["speedups"] if row["arm"] == "group"]
@@ -156,7 +156,11 @@ def _of_comparison(compared: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if measured["low"] is None or measured["value"] is None:
             continue
         beside = "" if predicted is None else f"; predicted {predicted['value']:.3g}"
-        setting = f"sums, {optimizer}, {row['reached'][1]} paired seeds, success {row['target']:.2f}{beside}"
+        rates = "tuned rates" if optimizer in TUNED else "the smallest rates"
+        setting = (
+            f"sums, {optimizer.split('_')[0]} at {rates}, {row['reached'][1]} paired seeds, "
+            f"success {row['target']:.2f}{beside}"
+        )
         found[f"speedup_{optimizer}"] = _entry(
             measured["value"],
             measured["low"],

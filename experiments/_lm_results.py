@@ -26,7 +26,9 @@ NAMES = {
     "batch": "batch: … / batch std",
     "group_matched": "group, matched scale",
 }
-OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
+# What was run: each optimiser tuned, and SGD in small steps, untuned, which the forecast is about.
+OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD", "sgd_small": "SGD, small steps"}
+TUNED = ("adamw", "sgd")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SETS = {"gsm8k_easy": ("gsm8k", "easy"), "gsm8k_hard": ("gsm8k", "hard"), "math": ("math", None)}
+SETS = {
+    "gsm8k_easy": ("gsm8k", "easy"),
+    "gsm8k_hard": ("gsm8k", "hard"),
+    "math": ("math", None),
+    "math_easy": ("math", "easy"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,23 +55,24 @@ class Sizes:
 
 SCALES = {
     "tiny": Sizes(
-        sets=("gsm8k_easy", "math"),
-        pool=12,
+        # Those that the policy sometimes gets right: of all, a few steps would see silent groups alone.
+        sets=("gsm8k_easy", "math_easy"),
+        pool=48,
         pool_group_size=4,
         threshold=0.25,
-        steps=2,
+        steps=4,
         tuning_steps=0,
         arms=("none", "group_matched"),
         learning_rates=(1e-4,),
         seeds=(0,),
-        prompts_per_step=3,
-        group_size=4,
-        max_new_tokens=128,
+        prompts_per_step=4,
+        group_size=8,
+        max_new_tokens=200,
         temperature=0.7,
         lora_rank=8,
         lora_alpha=16,
-        sample_batch=24,
-        micro_batch_tokens=1024,
+        sample_batch=32,
+        micro_batch_tokens=2048,
         checkpoint_every=1,
         probe_prompts=0,
     ),

@@ -2,11 +2,12 @@
 
 A transformer with random weights is taught sums by supervised steps until it gets some right and others not. From
 there reinforcement learning goes on under each arm: none, group, batch, group_matched, by AdamW and by SGD. Every arm
-is tuned over the same number of learning rates, on a seed that is not used again: the rate of the highest mean reward
-over all steps wins. Then three seeds are run at that rate, paired across arms: the same questions in the same order,
-the same random numbers. The start and both ends of AdamW's arms none and group are probed.
+is tuned over the same number of learning rates, on two seeds that are not used again: the rate of the highest mean
+reward over all steps wins. Then six seeds are run at that rate, paired across arms: the same questions in the same
+order, the same random numbers. SGD runs them once more at the smallest rate of each grid, where steps are small as the
+forecast assumes. The start and both ends of AdamW's arms none and group are probed.
 
-    python -m experiments.lm_demo            # about five minutes; goes on where it was interrupted
+    python -m experiments.lm_demo            # about six minutes; goes on where it was interrupted
     python -m experiments lm_learning_curves lm_predicted_vs_measured lm_gradient_cosines lm_curvature_vs_std
 
 What is written to experiments/results/lm_demo/ is all that the figures read.
@@ -19,14 +20,13 @@ import json
 import os
 import platform
 import shutil
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curvature._files import write_atomically
 from experiments._experiment import ROOT, digest_of_files, require_count, show, source_files, versions
-from experiments._lm_job import attempt, curves_of, measured_of, write_results
+from experiments._lm_job import Clock, attempt, curves_of, measured_of, write_results
 from experiments._lm_results import RESULTS
 
 if TYPE_CHECKING:
@@ -39,12 +39,14 @@ ARMS = ("none", "group", "batch", "group_matched")
 # by a std, of the group or of the batch, makes them about twice as large.
 _PLAIN, _DIVIDED = (2e-3, 4e-3, 8e-3, 1.6e-2), (1e-3, 2e-3, 4e-3, 8e-3)
 RATES = {
-    "adamw": dict.fromkeys(ARMS, (1e-4, 2e-4, 4e-4, 8e-4)),
+    "adamw": dict.fromkeys(ARMS, (2e-4, 4e-4, 8e-4, 1.6e-3)),
     "sgd": {"none": _PLAIN, "group": _DIVIDED, "batch": _DIVIDED, "group_matched": _PLAIN},
 }
-SEEDS = (0, 1, 2)
-TUNING_SEED = 1000
+SEEDS = tuple(range(6))
+TUNING_SEEDS = (1000, 1001)
+START_SEED = 2000
 PROBED = ("none", "group")
+SMALL = "sgd_small"
 FIGURES = ("lm_learning_curves", "lm_predicted_vs_measured", "lm_gradient_cosines", "lm_curvature_vs_std")
 _PACKAGES = ("torch", "transformers", "numpy", "scipy", "curvature")
 
@@ -65,7 +67,7 @@ class Sizes:
     start_group_size: int = 16
     seeds: tuple[int, ...] = SEEDS
     optimizers: tuple[str, ...] = ("adamw", "sgd")
-    probe_prompts: int = 32
+    probe_prompts: int = 24
     probe_group_size: int = 16
 
 
@@ -154,7 +156,7 @@ def run(sizes: Sizes, work: Path, output: Path, *, workers: int = 2) -> None:
 
     torch.set_num_threads(1)  # as in the workers: sums are added up in an order that depends on it
     _claim(work, sizes)
-    clock = _Clock(work / "seconds.json")
+    clock = Clock(work / "seconds.json")
     with clock.part("warm start"):
         _warm_start(sizes, work / "policy")
     with clock.part("success rates at the start"):
@@ -167,19 +169,25 @@ def run(sizes: Sizes, work: Path, output: Path, *, workers: int = 2) -> None:
         tuning += rows
         _say(f"{optimizer}: {len(sizes.seeds)} paired seeds of each arm")
         with clock.part(f"runs, {optimizer}"):
-            finals[optimizer] = _final_runs(sizes, work, optimizer, chosen[optimizer], workers)
+            finals[optimizer] = _final_runs(sizes, work / "runs", work, optimizer, chosen[optimizer], workers)
+    small = {}
+    if "sgd" in sizes.optimizers:
+        _say("sgd: the same seeds in small steps, at the smallest rate of each grid")
+        chosen[SMALL] = {arm: min(rates) for arm, rates in RATES["sgd"].items()}
+        with clock.part("runs, small steps"):
+            small[SMALL] = _final_runs(sizes, work / "small_steps", work, "sgd", chosen[SMALL], workers)
     with clock.part("probes"):
         probes = _probes(sizes, work, finals["adamw"])
     with clock.part("comparison"):
-        compared = {name: _compared(folders, start) for name, folders in finals.items()}
+        compared = {name: _compared(folders, start) for name, folders in (finals | small).items()}
     config = {
         "model": f"Llama-type transformer from random weights, width {sizes.width}, {sizes.layers} layers",
         "num_parameters": _load(work / "policy").num_parameters,
         "sizes": {**vars(sizes), "seeds": list(sizes.seeds), "optimizers": list(sizes.optimizers)},
         "digits": DIGITS,
         "arms": list(ARMS),
-        "tuning_seed": TUNING_SEED,
-        "tuning_rule": "highest mean reward over all steps on the tuning seed",
+        "tuning_seeds": list(TUNING_SEEDS),
+        "tuning_rule": "highest mean reward over all steps and tuning seeds; the smaller rate of two alike",
         "learning_rates": chosen,
         "train": json.loads(_base_config(sizes, Path("policy"), sizes.optimizers[0]).to_json()),
         "versions": versions(_PACKAGES),
@@ -191,6 +199,7 @@ def run(sizes: Sizes, work: Path, output: Path, *, workers: int = 2) -> None:
         "curves": curves_of([at for each in finals.values() for at in each]),
         "tuning": pd.DataFrame(tuning),
     }
+    tables |= {f"curves_{name}": curves_of(folders) for name, folders in small.items()}
     entries = {"comparison": {name: one.to_dict() for name, one in compared.items()}}
     entries |= {f"probe_{name}": one for name, one in probes.items()}
     write_results(output, tables, entries, config)
@@ -201,30 +210,9 @@ def _say(text: str) -> None:
     print(f"[lm-demo] {text}", flush=True)
 
 
-class _Clock:
-    """Wall time of each part, summed over interruptions."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
-        self._name, self._start = "", 0.0
-
-    def part(self, name: str) -> _Clock:
-        self._name = name
-        return self
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *error: object) -> None:
-        spent = time.perf_counter() - self._start
-        self.seconds[self._name] = round(self.seconds.get(self._name, 0.0) + spent, 2)
-        write_atomically(self.path, json.dumps(self.seconds).encode())
-
-
 def _claim(work: Path, sizes: Sizes) -> None:
     """Keep what the same code began; what other code or other sizes made is no part of these results."""
-    rule = json.dumps([repr(sizes), RATES, DIGITS, NEW_TOKENS, TUNING_SEED])
+    rule = json.dumps([repr(sizes), RATES, DIGITS, NEW_TOKENS, TUNING_SEEDS, START_SEED])
     training = [path for path in source_files() if path.parent.name in ("lm", "advantages")]
     mark = digest_of_files(training, rule)
     made_by = work / "made_by.txt"
@@ -282,7 +270,7 @@ def _start_counts(sizes: Sizes, work: Path) -> tuple[list[int], list[int]]:
         task.questions,
         group_size=G,
         max_new_tokens=NEW_TOKENS,
-        seed=TUNING_SEED + 1,
+        seed=START_SEED,
         step=0,
         batch_size=512,
         stop=task.stop,
@@ -324,8 +312,13 @@ def _tune(
     from curvature.lm._metrics import read_metrics
     from curvature.lm.grid import best_learning_rates, run_grid
 
-    base = replace(_base_config(sizes, work / "policy", optimizer), seed=TUNING_SEED)
-    configs = [replace(base, arm=arm, learning_rate=rate) for arm in ARMS for rate in RATES[optimizer][arm]]
+    base = _base_config(sizes, work / "policy", optimizer)
+    configs = [
+        replace(base, arm=arm, learning_rate=rate, seed=seed)
+        for arm in ARMS
+        for rate in RATES[optimizer][arm]
+        for seed in TUNING_SEEDS
+    ]
     summaries = run_grid(configs, work / "tuning", workers=workers)
     chosen = best_learning_rates(summaries, last=1.0)
     rows = []
@@ -335,6 +328,7 @@ def _tune(
             "optimizer": optimizer,
             "arm": config.arm,
             "learning_rate": config.learning_rate,
+            "seed": config.seed,
             # Steps that a run did not make count 0.
             "mean_reward": sum(rewards) / config.steps,
             "ended": summary.reason,
@@ -344,7 +338,7 @@ def _tune(
 
 
 def _final_runs(
-    sizes: Sizes, work: Path, optimizer: str, chosen: dict[str, float], workers: int
+    sizes: Sizes, place: Path, work: Path, optimizer: str, chosen: dict[str, float], workers: int
 ) -> list[Path]:
     from curvature.lm.grid import run_grid
 
@@ -352,7 +346,7 @@ def _final_runs(
     configs = [
         replace(base, arm=arm, learning_rate=chosen[arm], seed=seed) for seed in sizes.seeds for arm in ARMS
     ]
-    return [one.folder for one in run_grid(configs, work / "runs", workers=workers)]
+    return [one.folder for one in run_grid(configs, place, workers=workers)]
 
 
 def _compared(folders: Sequence[Path], start: tuple[list[int], list[int]]) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from curvature import plotting
 from experiments._experiment import Experiment, main_of
-from experiments._lm_results import DEMO, NAMES, OPTIMIZERS, ROLES, number, read_csv, read_json
+from experiments._lm_results import DEMO, NAMES, OPTIMIZERS, ROLES, TUNED, number, read_csv, read_json
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -56,7 +56,7 @@ def run(seed: int = 0) -> DataFrame:
     del seed
     compared = read_json(DEMO / "comparison.json")
     tables = [_curves(read_csv(DEMO / "curves.csv")), _tuning(read_csv(DEMO / "tuning.csv"))]
-    tables += [_windows(name, one["windows"]) for name, one in compared.items()]
+    tables += [_windows(name, one["windows"]) for name, one in compared.items() if name in TUNED]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -121,7 +121,7 @@ def plot(df: DataFrame, ax: Any = None) -> Any:
     array of Axes
         Curves, tuning, windows; within each the optimisers in order.
     """
-    shown = [name for name in OPTIMIZERS if (df["optimizer"] == name).any()]
+    shown = [name for name in TUNED if (df["optimizer"] == name).any()]
     letters = "abcdef"[: 3 * len(shown)]
     rows = [letters[at : at + len(shown)] for at in range(0, len(letters), len(shown))]
     axes = plotting.figure(";".join(rows), size=(3.4 * len(shown), 7.8))[1] if ax is None else ax

@@ -190,6 +190,16 @@ REPORTED = (
         low=1.0,
         figure="lm_predicted_vs_measured",
     ),
+    Reported(
+        "4.4-lead-small-steps",
+        "As 4.4-lead-sgd, in small steps: the smallest rates of the grids, a factor of 2 apart as the advantages' "
+        "scales are, untuned.",
+        "§4.4, arXiv:2601.23135v1",
+        1.0,
+        "speedup_sgd_small",
+        low=1.0,
+        figure="lm_predicted_vs_measured",
+    ),
 )
 
 

@@ -47,6 +47,15 @@ class Network:
         """Return the last hidden states, (B, L, H), after the last norm."""
         return self.trunk(input_ids=ids, **self.known(**arguments))[0]
 
+    def states(self, ids: torch.Tensor, **arguments: Any) -> torch.Tensor:
+        """Return what :meth:`scores` makes logits of: last hidden states, or the logits if there is no trunk."""
+        run = self.logits if self.trunk is None else self.hidden
+        return run(ids, use_cache=False, **arguments)
+
+    def scores(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the logits of :meth:`states`, (…, V)."""
+        return states if self.trunk is None else self.head(states)
+
     def head(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return the logits of hidden states, (…, V)."""
         return self.model.get_output_embeddings()(hidden)

@@ -101,7 +101,8 @@ def compute_gradient(
         policy.model.train()
     try:
         live = np.flatnonzero(own)
-        batches = batches_by_length(rollouts.samples, config.micro_batch_tokens, live) if live.size else ()
+        most, packed = config.micro_batch_tokens, policy.takes_packs
+        batches = batches_by_length(rollouts.samples, most, live, packed=packed) if live.size else ()
         for rows in batches:
             log_probs = sequence_log_probabilities(
                 policy, rollouts.samples, rows, temperature=config.temperature

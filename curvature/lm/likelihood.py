@@ -2,21 +2,25 @@
 
 Only the hidden states that predict an answer's token meet the head, a chunk of them at a time; the backward pass
 computes each chunk's logits again. Memory is that of one chunk of logits, not of (answers × tokens × vocabulary).
+Answers to one prompt lie side by side in one sequence if the model can take them so: the prompt is computed once.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
+
+from curvature.lm._packing import PACKED_TOKENS, lay_out, padded_tokens, rows_of_sequences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
+    from curvature.lm._architecture import Network
     from curvature.lm.policy import Policy
     from curvature.lm.sampling import Samples
 
@@ -118,7 +122,7 @@ def token_log_probabilities(
 
 
 def batches_by_length(
-    samples: Samples, max_tokens: int, rows: ArrayLike | None = None
+    samples: Samples, max_tokens: int, rows: ArrayLike | None = None, *, packed: bool = False
 ) -> Iterator[NDArray[np.int64]]:
     """Yield rows, long ones first, in batches of at most so many tokens with padding, or of one row.
 
@@ -132,6 +136,8 @@ def batches_by_length(
         Of a batch.
     rows : array_like of int, (B,), optional
         Which; all if left out.
+    packed : bool, default False
+        Whether answers to one prompt may share a sequence, as `Policy.takes_packs` says; they stay together then.
 
     Yields
     ------
@@ -149,14 +155,18 @@ def batches_by_length(
     [1, 1, 1, 1]
     """
     chosen = _read_rows(samples, rows)
-    prompt = np.array([len(ids) for ids in samples.prompt_ids])[samples.question[chosen]]
-    length = prompt + samples.length[chosen]
-    order = np.argsort(-length, kind="stable")
-    start = 0
-    while start < len(order):
-        size = max(int(max_tokens // max(length[order[start]], 1)), 1)
-        yield chosen[order[start : start + size]]
-        start += size
+    limit = min(PACKED_TOKENS, max_tokens) if packed else 0
+    units = [chosen[places] for places in rows_of_sequences(samples, chosen, limit)]
+    units.sort(key=lambda unit: -padded_tokens(samples, unit, packed=packed))
+    batch = np.empty(0, dtype=np.int64)
+    for unit in units:
+        longer = np.concatenate([batch, unit])
+        if batch.size and padded_tokens(samples, longer, packed=packed) > max_tokens:
+            yield batch
+            longer = unit
+        batch = longer
+    if batch.size:
+        yield batch
 
 
 def _read_rows(samples: Samples, rows: ArrayLike | None) -> NDArray[np.int64]:
@@ -172,51 +182,32 @@ def _tokens(
 ) -> tuple[torch.Tensor, torch.Tensor, int]:
     """Return log π of all answers' tokens one after the other, and which row each is of."""
     chosen = _read_rows(samples, rows)
-    texts = [
-        np.concatenate([samples.prompt_ids[samples.question[row]], samples.completion_ids[row]])
-        for row in chosen
-    ]
-    length = samples.length[chosen]
-    owner = np.repeat(np.arange(len(chosen)), length)
-    if not owner.size:
-        return (
-            torch.zeros(0, device=policy.device),
-            torch.zeros(0, dtype=torch.int64, device=policy.device),
-            len(chosen),
-        )
-    ids = np.zeros((len(chosen), max(map(len, texts))), dtype=np.int64)
-    for row, text in enumerate(texts):
-        ids[row, : len(text)] = text
-    # The token at position t is predicted by the state at t − 1.
-    before = np.concatenate([
-        np.arange(len(text) - n, len(text)) - 1 for text, n in zip(texts, length, strict=True)
-    ])
     place = torch.device(policy.device)
-    at = torch.from_numpy(owner).to(place), torch.from_numpy(before).to(place)
-    batch = torch.from_numpy(ids).to(place)
-    target = batch[at[0], at[1] + 1]
+    layout = lay_out(samples, chosen, packed=policy.takes_packs)
+    owner, target = (torch.from_numpy(array).to(place) for array in (layout.owner, layout.target))
+    if not len(owner):
+        return torch.zeros(0, device=place), owner, len(chosen)
+    ids, arguments = layout.inputs(place, policy.dtype)
     network = policy.network
+    at = tuple(torch.from_numpy(array).to(place) for array in (layout.sequence, layout.before))
     # Padding on the right needs no mask: a causal model's real tokens never look there.
-    if network.trunk is None:
-        states, head = network.logits(batch, use_cache=False)[at], None
-    else:
-        states, head = network.hidden(batch, use_cache=False)[at], network.head
+    states = network.states(ids, **arguments)[at]
     most = chunk or max(_CHUNK // network.model.get_input_embeddings().weight.shape[0], 1)
     if len(states) <= most:
-        return _chosen(states, target, head, temperature), at[0], len(chosen)
+        return _chosen(states, target, network, temperature), owner, len(chosen)
     parts = zip(states.split(most), target.split(most), strict=True)
     found = [
-        checkpoint(_chosen, state, aim, head, temperature, use_reentrant=False)
+        checkpoint(_chosen, state, aim, network, temperature, use_reentrant=False)
         if torch.is_grad_enabled()
-        else _chosen(state, aim, head, temperature)
+        else _chosen(state, aim, network, temperature)
         for state, aim in parts
     ]
-    return torch.cat(found), at[0], len(chosen)
+    return torch.cat(found), owner, len(chosen)
 
 
-def _chosen(states: torch.Tensor, target: torch.Tensor, head: Any, temperature: float) -> torch.Tensor:
-    """Log-probabilities of the target tokens from hidden states, or from logits where there is no head."""
-    logits = states if head is None else head(states)
+def _chosen(states: torch.Tensor, target: torch.Tensor, network: Network, temperature: float) -> torch.Tensor:
+    """Log-probabilities of the target tokens from what predicts them."""
+    logits = network.scores(states)
     if logits.dtype != torch.float64:
         logits = logits.float()
     return torch.log_softmax(logits / temperature, dim=-1).gather(1, target[:, None])[:, 0]

@@ -100,6 +100,13 @@ class Policy:
         return _architecture.Network.of(self.model, self.device)
 
     @cached_property
+    def takes_packs(self) -> bool:
+        """Whether answers to one prompt can share a sequence, which saves computing the prompt for each."""
+        from curvature.lm._packing import takes_packs
+
+        return takes_packs(self.network, self.device, self.dtype)
+
+    @cached_property
     def end_ids(self) -> tuple[int, ...]:
         """Tokens that end a completion: those of the generation settings and the tokenizer's, sorted."""
         return _architecture.end_ids(self.network.model, self.tokenizer)

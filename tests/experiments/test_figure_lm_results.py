@@ -42,7 +42,10 @@ def test_learning_curves_are_averages_of_the_recorded_steps():
 
 def test_the_chosen_learning_rate_is_the_best_of_its_arm():
     for _, cells in pd.read_csv(DEMO / "tuning.csv").groupby(["optimizer", "arm"]):
-        assert cells["mean_reward"].max() == cells.loc[cells["chosen"] == 1, "mean_reward"].item()
+        of_rates = cells.groupby("learning_rate")[["mean_reward", "chosen"]].mean()
+        assert cells["seed"].nunique() == 2
+        assert of_rates["chosen"].sum() == 1
+        assert of_rates.loc[of_rates["chosen"] == 1, "mean_reward"].item() == of_rates["mean_reward"].max()
 
 
 def test_arms_of_one_seed_begin_with_the_same_answers():
@@ -103,7 +106,7 @@ def test_missing_results_are_named_with_the_command_that_makes_them(module, monk
 
 def test_committed_results_are_small():
     sizes = [path.stat().st_size for path in DEMO.iterdir()]
-    assert sum(sizes) < 500_000
+    assert sum(sizes) < 700_000  # six seeds of twelve settings, step by step
 
 
 def test_what_the_ledger_quotes_is_what_the_committed_results_give():

@@ -35,7 +35,11 @@ def test_results_are_what_the_figures_read(done):
     assert len(curves) == 2 * 2 * TOY.steps
     tuning = pd.read_csv(work / "results" / "tuning.csv")
     for _, cells in tuning.groupby("arm"):
-        assert cells.loc[cells["chosen"] == 1, "mean_reward"].tolist() == [cells["mean_reward"].max()]
+        of_rates = cells.groupby("learning_rate")[["mean_reward", "chosen"]].mean()
+        assert cells["seed"].tolist() == [*lm_demo.TUNING_SEEDS] * len(of_rates)
+        assert of_rates.loc[of_rates["chosen"] == 1, "mean_reward"].tolist() == [
+            of_rates["mean_reward"].max()
+        ]
 
 
 def test_paired_seeds_start_from_the_same_samples(done):
