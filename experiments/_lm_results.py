@@ -89,12 +89,15 @@ def plot_rows(ax: Any, names: Sequence[str], kinds: Sequence[tuple[str, str, Dat
     names : sequence of str
         Of the rows.
     kinds : sequence of (str, str, DataFrame)
-        Label, role, and the rows in the order of the names: columns value, low, high.
+        Label, role, and the rows in the order of the names: columns value, low, high, and, if the interval is not that
+        of the value, within: the value that it is of, drawn as a stroke on it.
     """
     for (label, role, own), shift in zip(kinds, (-0.12, 0.12), strict=True):
         look = plotting.ROLES[role]
         at = np.arange(len(names)) + shift
         ax.hlines(at, own["low"], own["high"], color=look.colour, linewidth=1.8)
+        if "within" in own:
+            ax.plot(own["within"], at, linestyle="none", marker="|", markersize=11, color=look.colour)
         ax.plot(own["value"], at, linestyle="none", marker=look.marker, color=look.colour, label=label)
     ax.set_yticks(np.arange(len(names)), labels=names)
     ax.set_ylim(len(names) - 0.4, -0.6)

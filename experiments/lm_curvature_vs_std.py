@@ -27,8 +27,9 @@ CAPTION = (
     "|∂²J| against σ, with the line through the origin that fits best. A covariance that is estimated from a "
     "group of answers has a noise in proportion to σ, so points near a line are no evidence by themselves: the "
     "record has the R² beside that of shuffled rewards. b: C against σ. c: coefficients of variation over prompts"
-    " of C and σ, noise taken out by split halves (marker) and as estimated (95% bootstrap interval over "
-    "prompts); H5 says that C varies less."
+    " of C and σ, as estimated (stroke, with its 95% bootstrap interval over prompts) and with the noise of the"
+    " answers taken out by split halves (marker, smaller and without an interval of its own); H5 says that C "
+    "varies less."
 )
 
 
@@ -43,7 +44,7 @@ def run(seed: int = 0) -> DataFrame:
     Returns
     -------
     DataFrame
-        Columns view ("curvature", "coefficient", "fit" or "variation"), series, name, x, value, low, high.
+        Columns view ("curvature", "coefficient", "fit" or "variation"), series, name, x, value, within, low, high.
     """
     import pandas as pd
 
@@ -65,6 +66,7 @@ def run(seed: int = 0) -> DataFrame:
             "series": name,
             "name": ["C", "σ"],
             "value": [stats.coefficient_cv_corrected, stats.reward_std_cv_corrected],
+            "within": [stats.coefficient_cv, stats.reward_std_cv],
             "low": [stats.coefficient_cv_interval[0], stats.reward_std_cv_interval[0]],
             "high": [stats.coefficient_cv_interval[1], stats.reward_std_cv_interval[1]],
         })

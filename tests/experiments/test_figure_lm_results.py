@@ -63,6 +63,26 @@ def test_speedups_are_those_of_the_comparison(compared):
     )
 
 
+def test_the_table_of_the_page_is_that_of_the_results(compared):
+    def plain(number):
+        return f"{number:.2f}".removeprefix("0")
+
+    page = (ROOT / "docs" / "language-models.md").read_text(encoding="utf-8")
+    for run, title in (("sgd_small", "SGD, small steps"), ("sgd", "SGD, tuned"), ("adamw", "AdamW, tuned")):
+        for arm in ("group", "batch", "group_matched"):
+            row = [one for one in compared[run]["speedups"] if one["arm"] == arm][_lm_ledger.TARGET]
+            predicted, measured = row["predicted"], row["measured"]
+            value, low, high = (plain(measured[end]) for end in ("value", "low", "high"))
+            first = f" {title} " if arm == "group" else " "
+            assert f"|{first}| {arm} | {plain(predicted['value'])} | {value} [{low}, {high}] |" in page
+        held = sum(
+            one["measured"]["low"] <= one["predicted"]["value"] <= one["measured"]["high"]
+            for one in compared[run]["speedups"]
+        )
+        # What the page says of them in words.
+        assert held == {"sgd_small": 9, "sgd": 0, "adamw": 9}[run]
+
+
 def test_windows_are_averaged_with_the_error_of_a_mean():
     steps = pd.DataFrame({"x": range(10), "arm": "none", "measured": 0.5, "low": 0.4, "high": 0.6})
     found = lm_predicted_vs_measured._averaged(steps)
