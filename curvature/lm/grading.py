@@ -144,7 +144,8 @@ class Grader:
             return text.strip() == answer
         if not self.strict:
             return text, f"\\boxed{{{answer}}}"
-        claimed = (last_boxed(text) or "").removesuffix(".").rstrip()
+        # A full stop in the box is the sentence's, in the right answer as in the claimed one.
+        claimed, answer = ((part or "").removesuffix(".").rstrip() for part in (last_boxed(text), answer))
         if not claimed or claimed == answer:
             return bool(claimed)
         if _INTEGER.fullmatch(claimed) and _INTEGER.fullmatch(answer):

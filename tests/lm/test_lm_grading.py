@@ -35,6 +35,8 @@ def grader():
         (r"\boxed{(2,3)}", "(2, 3)"),
         (r"\boxed{72.}", "72"),
         (r"\boxed{072}", "72"),
+        (r"\boxed{43_5.}", "43_5."),
+        (r"\boxed{43_5}", "43_5."),
         (r"\boxed{15\text{ miles}}", "15"),
         (r"\boxed{50\%}", "50"),
         (r"\boxed{\left\{1, 2\right\}}", r"\{2, 1\}"),
