@@ -30,6 +30,11 @@ class Sizes:
         The grid.
     probe_prompts : int
         0 for no probes.
+    probe_at : tuple of float
+        Shares of the steps at which policies of the first seed are probed; 0 is before any, once for all arms.
+    probe_parameters : str
+        As :func:`curvature.lm.probe.probe` names them; other than "lora", the policy before any step is probed without
+        adapters.
     """
 
     sets: tuple[str, ...]
@@ -51,6 +56,8 @@ class Sizes:
     micro_batch_tokens: int
     checkpoint_every: int
     probe_prompts: int
+    probe_at: tuple[float, ...]
+    probe_parameters: str
 
 
 SCALES = {
@@ -74,7 +81,9 @@ SCALES = {
         sample_batch=32,
         micro_batch_tokens=2048,
         checkpoint_every=1,
-        probe_prompts=0,
+        probe_prompts=8,
+        probe_at=(0.0,),
+        probe_parameters="last_layer",
     ),
     "full": Sizes(
         sets=("gsm8k_easy", "gsm8k_hard", "math"),
@@ -96,5 +105,7 @@ SCALES = {
         micro_batch_tokens=32768,
         checkpoint_every=25,
         probe_prompts=32,
+        probe_at=(0.0, 0.5, 1.0),
+        probe_parameters="lora",
     ),
 }

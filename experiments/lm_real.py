@@ -2,7 +2,8 @@
 
 For each set (GSM8K easy and hard, by the model's own measured success; MATH Level 2) every arm is tuned over the same
 learning rates on a seed that is not used again, and run on paired seeds: the same questions in the same order, the same
-random numbers. The first seed of each arm is probed at the start, in the middle and at the end.
+random numbers. The policy before any step is probed, and at full scale the first seed of each arm in the middle and at
+the end.
 
     python -m experiments.lm_real --model FOLDER_OR_ID --data FOLDER --scale tiny   # a CPU, minutes: does it all work?
     python -m experiments.lm_real --model FOLDER_OR_ID --data FOLDER --scale full   # a GPU: 100 iterations, 3 seeds
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from curvature.lm.tasks import Task
 
 TUNING_SEED = 1000
+# Of more prompts than this, gradients are sketched: three of each are held in memory.
+_PROMPTS_KEPT_WHOLE = 8
 _PACKAGES = ("torch", "transformers", "peft", "numpy", "curvature")
 
 
@@ -119,6 +122,7 @@ def run(
     import torch
 
     torch.set_num_threads(threads)
+    _claim(work, model, data, sizes)
     for name in sets:
         started = time.perf_counter()
         place = work / name
@@ -153,6 +157,18 @@ def run(
         entries |= {f"probe_{stem}": one for stem, one in probes.items()}
         write_results(output / name, tables, entries, config)
         _say(f"{name}: wrote {show(output / name)}")
+
+
+def _claim(work: Path, model: str, data: Path, sizes: Sizes) -> None:
+    """Refuse to go on with what another model, other data or other sizes began."""
+    mark = json.dumps({"model": model, "data": str(data), "sizes": asdict(sizes)}, indent=1)
+    begun = work / "made_for.json"
+    if begun.is_file() and begun.read_text() != mark:
+        raise ValueError(
+            f"{show(work)} was begun for {json.loads(begun.read_text())['model']} or with other data or sizes; "
+            "choose another --work-dir, or delete it."
+        )
+    write_atomically(begun, mark.encode())
 
 
 def _say(text: str) -> None:
@@ -304,7 +320,7 @@ def _run_row(folder: Path) -> dict[str, Any]:
 def _probes(
     base: TrainConfig, sizes: Sizes, folders: Sequence[Path], place: Path, described: str
 ) -> dict[str, Any]:
-    """Probe the first seed of each arm at the start, in the middle and at the end, each once."""
+    """Probe the first seed of each arm at some of its steps, each once; before any step they are one policy."""
     from curvature.lm.probe import probe
     from curvature.lm.train import policy_at
 
@@ -312,25 +328,36 @@ def _probes(
         return {}
     task = build_task(base, None).subset(base.keys)
     task = task.take(min(sizes.probe_prompts, len(task)), seed=1)
-    found = {}
+    places = {"start": (None, 0)} if 0.0 in sizes.probe_at else {}
     for folder in folders[: len(sizes.arms)]:
-        for step in (0, sizes.steps // 2, sizes.steps):
-            path = place / "probes" / f"{folder.name}_step{step}.json"
-            if not path.is_file():
-                _say(f"probe: {path.stem}")
-                result = probe(
-                    policy_at(folder, step),
-                    task.questions,
-                    task=task,
-                    group_size=sizes.group_size,
-                    step=step,
-                    max_new_tokens=sizes.max_new_tokens,
-                    temperature=sizes.temperature,
-                    sketch=1 << 18,
-                )
-                kept = json.dumps(measured_of(result, described), ensure_ascii=False)
-                write_atomically(path, kept.encode())
-            found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+        steps = (round(share * sizes.steps) for share in sizes.probe_at if share)
+        places |= {f"{folder.name}_step{step}": (folder, step) for step in steps}
+    found = {}
+    for name, (folder, step) in places.items():
+        path = place / "probes" / f"{name}.json"
+        if not path.is_file():
+            _say(f"probe: {name}")
+            plain = base if sizes.probe_parameters == "lora" else replace(base, lora_rank=0)
+            started = time.perf_counter()
+            result = probe(
+                build_policy(plain) if folder is None else policy_at(folder, step),
+                task.questions,
+                task=task,
+                group_size=sizes.group_size,
+                step=step,
+                max_new_tokens=sizes.max_new_tokens,
+                temperature=sizes.temperature,
+                parameters=sizes.probe_parameters,
+                sketch=1 << 18 if sizes.probe_prompts > _PROMPTS_KEPT_WHOLE else None,
+                progress=True,
+            )
+            kept = measured_of(result, described)
+            kept["config"] |= {
+                "choice": f"{len(task)} of the set's questions",
+                "seconds": round(time.perf_counter() - started),
+            }
+            write_atomically(path, json.dumps(kept, ensure_ascii=False).encode())
+        found[name] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
@@ -338,9 +365,11 @@ def _compared(folders: Sequence[Path]) -> dict[str, Any]:
     from curvature.lm.compare import compare
 
     try:
-        return compare(folders, num_resamples=100).to_dict()
+        found = compare(folders, num_resamples=100).to_dict()
     except ValueError as error:  # such as runs too short to learn anything: a result, and it says so
-        return {"none": str(error)}
+        found = {"none": str(error)}
+    # Sentences name runs by their folders; where those lie is nobody's business.
+    return json.loads(json.dumps(found).replace(f"{folders[0].parent}{os.sep}", ""))
 
 
 if __name__ == "__main__":
