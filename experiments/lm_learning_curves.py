@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Steps that one point of a curve averages, and arms whose interval is drawn: four bands hide each other.
 WINDOW = 10
 BANDS = ("none", "group")
-STATISTICS = {"(8/3)·mean σ, the paper's": "reference", "3.363·mean σ, ours": "binary"}
+STATISTICS = {"(8/3)·mean σ, the paper's": "reference", "2.598·mean σ, ours": "binary"}
 LEAD = "lead of group over none (right axis)"
 INPUTS = (DEMO / "curves.csv", DEMO / "tuning.csv", DEMO / "comparison.json", DEMO / "config.json")
 

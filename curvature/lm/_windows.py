@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curvature.bounds import improvement_threshold
 from curvature.groups import fit_success_distribution
 from curvature.lm._measured import student
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PAPER_FACTOR", "SHARP_FACTOR", "first_step", "phases_of", "summary_of", "windows_of"]
 
-PAPER_FACTOR = 8 / 3
-# 3√3/(4k₀), k₀ = 2 ln 2 − 1: C1's smoothness against T1.
-SHARP_FACTOR = 3 * np.sqrt(3) / (4 * (2 * np.log(2) - 1))
+# 8/3, and 3√3/2: C1's smoothness on both sides.
+PAPER_FACTOR = improvement_threshold("paper").ratio_per_std
+SHARP_FACTOR = improvement_threshold("sharp_binary").ratio_per_std
 
 
 def windows_of(reference: Mapping[int, Run], other: Mapping[int, Run], num_windows: int) -> pd.DataFrame:

@@ -106,7 +106,7 @@ class Comparison:
     curves : pandas.DataFrame
         arm, step, measured, low, high (over seeds) and predicted (NaN where there is no forecast).
     windows : pandas.DataFrame
-        arm and, for windows of steps, mean σ of the reference, (8/3)·mean σ, 3.363·mean σ and the arm's lead.
+        arm and, for windows of steps, mean σ of the reference, (8/3)·mean σ, 2.598·mean σ and the arm's lead.
     openings : dict of str to dict
         For each arm where statistics fall below 1 and where the lead opens (H6).
     phases : dict of str to dict

@@ -45,7 +45,7 @@ QUANTITIES = {
     ),
     "silent_if_alike": Quantity("silent, if alike", True, "p^G + (1 − p)^G, all prompts at the mean p"),
     "paper_statistic": Quantity("(8/3)·mean σ", False, "below 1: the paper's bounds favour dividing"),
-    "sharp_statistic": Quantity("3.363·mean σ", False, "below 1: the sharp bounds favour dividing"),
+    "sharp_statistic": Quantity("2.598·mean σ", False, "below 1: the sharp bounds favour dividing"),
     "std_over_max": Quantity("σ̄/σ_max", False, "ratio of the two rate bounds, theory T3"),
 }
 

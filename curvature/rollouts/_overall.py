@@ -187,7 +187,9 @@ def fitted_numbers(intervals: dict[Any, Any]) -> dict[str, Estimate]:
             std, 8 / 3, f"(8/3)·mean σ (Theorem 3.2: improvement if < 1); {std.method}"
         ),
         "sharp_statistic": scaled(
-            std, ours, f"{ours:.3f}·mean σ (theory I.3.5: improvement if < 1); {std.method}"
+            std,
+            ours,
+            f"{ours:.3f}·mean σ (C1 on both sides, binary rewards: improvement if < 1); {std.method}",
         ),
         "std_over_max": scaled(
             std,
@@ -200,4 +202,4 @@ def fitted_numbers(intervals: dict[Any, Any]) -> dict[str, Estimate]:
 def _sharp_ratio() -> float:
     from curvature.bounds import improvement_threshold
 
-    return improvement_threshold("sharp_smoothness").ratio_per_std
+    return improvement_threshold("sharp_binary").ratio_per_std

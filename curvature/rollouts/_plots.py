@@ -65,10 +65,10 @@ def plot_silent(windows: DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_thresholds(windows: DataFrame, ax: Axes | None = None) -> Axes:
-    """(8/3)·mean σ and 3.363·mean σ over steps, with their intervals, against 1."""
+    """(8/3)·mean σ and 2.598·mean σ over steps, with their intervals, against 1."""
     series = {
         "paper_statistic": ("(8/3)·mean σ, paper", "paper"),
-        "sharp_statistic": ("3.363·mean σ, sharp", "sharp"),
+        "sharp_statistic": ("2.598·mean σ, sharp", "sharp"),
     }
     ax = _over_steps(windows, series, ax)
     _reference(ax, 1.0)

@@ -145,7 +145,7 @@ def _of_numbers(overall: Mapping[str, Estimate]) -> list[str]:
     reasons = []
     if "paper_statistic" in overall:
         reasons.append(
-            f"(8/3)·mean σ is {_number(overall['paper_statistic'])} and 3.363·mean σ is "
+            f"(8/3)·mean σ is {_number(overall['paper_statistic'])} and 2.598·mean σ is "
             f"{_number(overall['sharp_statistic'])}: the bound with the std is the smaller one where they are below 1, "
             "by the paper's constants and by the sharpest of both sides; this compares bounds, not runs."
         )

@@ -162,7 +162,7 @@ class Diagnosis:
         "accuracy" (mean reward, in units of the reward range), "mean_std" (mean over groups of the prompt's own σ, not
         of σ̂), "plugin_std" (mean σ̂, biased low), "mean_variance" (unbiased), "silent", "all_right", "all_wrong"
         (shares of groups), "silent_expected" (mean of p^G + (1−p)^G under the fitted distribution of p),
-        "silent_if_alike" (p^G + (1−p)^G at the mean p), "paper_statistic" (8/3)·mean σ, "sharp_statistic" 3.363·mean σ,
+        "silent_if_alike" (p^G + (1−p)^G at the mean p), "paper_statistic" (8/3)·mean σ, "sharp_statistic" 2.598·mean σ,
         "std_over_max" (σ̄/σ_max of theory T3). Keys whose theory needs two-valued rewards are absent otherwise.
     windows : pandas.DataFrame
         One row for each window of steps: first_step, last_step, groups, then accuracy, mean_std, silent, all_right,

@@ -197,7 +197,7 @@ def _overall():
         "silent_expected": 0.405,
         "silent_if_alike": 0.0103,
         "paper_statistic": 0.832,
-        "sharp_statistic": 1.049,
+        "sharp_statistic": 0.811,
         "std_over_max": 0.624,
     }
     return {name: estimate(value, 0.03 * value) for name, value in values.items()}
@@ -215,7 +215,7 @@ def _windows():
         "all_wrong": 0.27 - 0.17 * ramp,
         "silent_expected": 0.34 + 0.15 * ramp,
     }
-    values |= {"paper_statistic": 8 / 3 * values["mean_std"], "sharp_statistic": 3.363 * values["mean_std"]}
+    values |= {"paper_statistic": 8 / 3 * values["mean_std"], "sharp_statistic": 2.598 * values["mean_std"]}
     for name, value in values.items():
         columns |= {name: value, f"{name}_low": 0.95 * value, f"{name}_high": 1.05 * value}
     return pd.DataFrame(columns)

@@ -76,7 +76,7 @@ def test_statistics_are_multiples_of_the_mean_std(found):
     std = found.overall["mean_std"]
     factors = {
         "paper_statistic": 1 / improvement_threshold("paper").threshold,
-        "sharp_statistic": 1 / improvement_threshold("sharp_smoothness").threshold,
+        "sharp_statistic": 1 / improvement_threshold("sharp_binary").threshold,
         "std_over_max": 2.0,
     }
     for name, factor in factors.items():
