@@ -7,6 +7,7 @@ to a prompt of P the model computes P + G·C tokens, not G·(P + C).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,57 @@ if TYPE_CHECKING:
     from curvature.lm._architecture import Network
     from curvature.lm.sampling import Samples
 
-__all__ = ["PACKED_TOKENS", "Layout", "lay_out", "padded_tokens", "rows_of_sequences", "takes_packs"]
+__all__ = [
+    "FAMILIES",
+    "PACKED_TOKENS",
+    "Layout",
+    "Packing",
+    "lay_out",
+    "packing_of",
+    "padded_size",
+    "sequences_of",
+]
 
-# Attention costs a token what the sequence is long, other answers included: beyond some thousand tokens that is more
-# than the prompt's tokens that are saved.
+# Of a sequence: what a mask of its own takes in memory grows with the square.
 PACKED_TOKENS = 2048
-# A mask of its own is slower than the plain causal one; less than this saved is not worth it.
+# Model types that were tried, in the tests. Others may make masks of their own from what they are given.
+FAMILIES = frozenset({
+    "gpt2",
+    "gpt_neox",
+    "llama",
+    "mistral",
+    "mixtral",
+    "olmo2",
+    "opt",
+    "phi3",
+    "qwen2",
+    "qwen3",
+    "qwen3_moe",
+    "smollm3",
+})
+# Less than this saved is within the error of the cost below.
 _WORTH = 0.8
+
+
+@dataclass(frozen=True)
+class Packing:
+    """What decides how many answers share a sequence.
+
+    Attributes
+    ----------
+    limit : int
+        Tokens that a shared sequence may have.
+    width : int
+        Of the hidden states, H. A layer's matrices cost a token about 24·H² operations, attention to L tokens 4·H·L:
+        L/(6H) of that, counted twice under a mask, whose kernels are slower.
+    """
+
+    limit: int
+    width: int
+
+    def cost(self, count: int, longest: int, *, shared: bool) -> float:
+        """Return the work of so many sequences of one length, in tokens of a model without attention."""
+        return count * longest * (1 + longest / ((3 if shared else 6) * self.width))
 
 
 @dataclass(frozen=True)
@@ -69,59 +114,55 @@ class Layout:
         }
 
 
-def rows_of_sequences(samples: Samples, rows: NDArray[np.int64], limit: int) -> list[NDArray[np.int64]]:
-    """Put rows of one question together, in their order, as long as a sequence stays within a limit.
+def sequences_of(
+    samples: Samples, rows: NDArray[np.int64], packing: Packing | None
+) -> list[NDArray[np.int64]]:
+    """Say which rows share a sequence. What becomes of a question's rows depends on no other question.
 
     Parameters
     ----------
     samples : Samples
         Of prompts and answers.
     rows : ndarray of int64
-        Which.
-    limit : int
-        Tokens of a sequence of more than one answer; 0 for one answer a sequence.
+        Which; one may be asked for twice.
+    packing : Packing or None
+        None for a sequence for each row.
 
     Returns
     -------
     list of ndarray
         Places in `rows`, sequence by sequence.
     """
-    if not limit:
+    if packing is None:
         return [np.array([place]) for place in range(len(rows))]
-    sequences: list[list[int]] = []
-    for place in np.argsort(samples.question[rows], kind="stable").tolist():
-        if sequences:
-            last = [*sequences[-1], place]
-            together = rows[last]
-            if samples.question[together[0]] == samples.question[together[-1]] and (
-                _length(samples, together) <= limit
-            ):
-                sequences[-1] = last
-                continue
-        sequences.append([place])
-    return [np.array(each) for each in sequences]
+    question = samples.question[rows]
+    found: list[NDArray[np.int64]] = []
+    for one in dict.fromkeys(question.tolist()):
+        places = np.flatnonzero(question == one)
+        found += _cheapest(len(samples.prompt_ids[one]), samples.length[rows[places]], places, packing)
+    return found
 
 
-def _length(samples: Samples, rows: NDArray[np.int64]) -> int:
-    """Tokens that the model gets: an answer's last one predicts nothing."""
-    prompt = len(samples.prompt_ids[samples.question[rows[0]]])
-    return prompt + int(np.maximum(samples.length[rows] - 1, 0).sum())
+def _cheapest(
+    prompt: int, length: NDArray[np.int64], places: NDArray[np.int64], packing: Packing
+) -> list[NDArray[np.int64]]:
+    """Cut the answers to one prompt into the sequences that cost least, as even as can be."""
+    answers = np.maximum(length - 1, 0)  # an answer's last token predicts nothing
+    best = [np.array([place]) for place in range(len(places))]
+    least = _WORTH * packing.cost(len(places), prompt + int(answers.max()), shared=False)
+    for size in dict.fromkeys(math.ceil(len(places) / count) for count in range(1, len(places))):
+        parts = np.array_split(np.arange(len(places)), math.ceil(len(places) / size))
+        longest = prompt + max(int(answers[part].sum()) for part in parts)
+        cost = packing.cost(len(parts), longest, shared=True)
+        if longest <= packing.limit and cost < least:
+            best, least = parts, cost
+    return [places[part] for part in best]
 
 
-def _sequences(
-    samples: Samples, rows: NDArray[np.int64], packed: bool
-) -> tuple[list[NDArray[np.int64]], int]:
-    """Return the better arrangement, packed or plain, and its number of tokens with padding."""
-    found = []
-    for limit in (0, PACKED_TOKENS) if packed else (0,):
-        sequences = rows_of_sequences(samples, rows, limit)
-        longest = max((_length(samples, rows[places]) for places in sequences), default=0)
-        found.append((sequences, len(sequences) * longest))
-    return found[-1] if found[-1][1] < _WORTH * found[0][1] else found[0]
-
-
-def padded_tokens(samples: Samples, rows: NDArray[np.int64], *, packed: bool) -> int:
-    """Count the tokens, padding among them, that the model gets for these rows.
+def padded_size(
+    samples: Samples, rows: NDArray[np.int64], sequences: list[NDArray[np.int64]]
+) -> tuple[int, int]:
+    """Count the sequences and the tokens of the longest.
 
     Parameters
     ----------
@@ -129,18 +170,23 @@ def padded_tokens(samples: Samples, rows: NDArray[np.int64], *, packed: bool) ->
         Of prompts and answers.
     rows : ndarray of int64
         Which.
-    packed : bool
-        Whether answers to one prompt may share a sequence.
+    sequences : list of ndarray
+        As :func:`sequences_of` returns them for those rows.
 
     Returns
     -------
-    int
-        The size of :func:`lay_out`'s `ids`.
+    tuple of int
+        The shape of :func:`lay_out`'s `ids`.
     """
-    return _sequences(samples, rows, packed)[1]
+    return len(sequences), max((_length(samples, rows[places]) for places in sequences), default=0)
 
 
-def lay_out(samples: Samples, rows: NDArray[np.int64], *, packed: bool) -> Layout:
+def _length(samples: Samples, rows: NDArray[np.int64]) -> int:
+    prompt = len(samples.prompt_ids[samples.question[rows[0]]])
+    return prompt + int(np.maximum(samples.length[rows] - 1, 0).sum())
+
+
+def lay_out(samples: Samples, rows: NDArray[np.int64], packing: Packing | None) -> Layout:
     """Arrange prompts and answers in sequences.
 
     Parameters
@@ -149,16 +195,16 @@ def lay_out(samples: Samples, rows: NDArray[np.int64], *, packed: bool) -> Layou
         Of prompts and answers.
     rows : ndarray of int64, (B,)
         Which; one may be asked for twice.
-    packed : bool
-        Whether answers to one prompt may share a sequence. They do if it saves a fifth of the tokens.
+    packing : Packing or None
+        As for :func:`sequences_of`.
 
     Returns
     -------
     Layout
         Tokens, and where each answer's are predicted.
     """
-    sequences, size = _sequences(samples, rows, packed)
-    shape = (len(sequences), size // max(len(sequences), 1))
+    sequences = sequences_of(samples, rows, packing)
+    shape = padded_size(samples, rows, sequences)
     ids, position, part = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.full(shape, -1)
     sequence_of, before_of = np.zeros(len(rows), np.int64), [np.empty(0, np.int64)] * len(rows)
     for number, places in enumerate(sequences):
@@ -191,12 +237,12 @@ def lay_out(samples: Samples, rows: NDArray[np.int64], *, packed: bool) -> Layou
 
 
 @torch.no_grad()
-def takes_packs(network: Network, device: torch.device, dtype: torch.dtype) -> bool:
+def packing_of(network: Network, device: torch.device, dtype: torch.dtype) -> Packing | None:
     """Whether a model's states are the same in a shared sequence, by what it is and by a try on 24 tokens.
 
-    A model that attends to a window, keeps a state from token to token, or has no argument for positions, does not. Nor
-    does one that goes by the mask less than to the rounding of its numbers: the difference that is left must be
-    below ε^(1/3) of the difference that the mask makes, ε that of the numbers' type.
+    A model takes a mask and positions of ours if it is of :data:`FAMILIES`, attends by torch's own kernel and, in the
+    try, differs from separate rows by less than ε^(1/3) of what the mask changes, ε that of its numbers' type.
+    Sequences stay within the model's positions and within its window, if it has one, where a window hides nothing.
 
     Parameters
     ----------
@@ -207,37 +253,42 @@ def takes_packs(network: Network, device: torch.device, dtype: torch.dtype) -> b
 
     Returns
     -------
-    bool
-        False at any doubt: then every answer is a sequence of its own.
+    Packing or None
+        None at any doubt: then every answer is a sequence of its own.
     """
     config = network.model.config
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    known = config.model_type in FAMILIES and {"position_ids", "attention_mask"} <= network.arguments
+    if not known or getattr(config, "_attn_implementation", None) != "sdpa":
+        return None
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
-    if kinds != {"full_attention"} or window or not {"position_ids", "attention_mask"} <= network.arguments:
-        return False
-    size = network.model.get_input_embeddings().weight.shape[0]
-    prompt, first, second = (np.arange(8) + start for start in (0, 8, 16))
-    ids = np.concatenate([prompt, first, second])[None] * 7 % size
-    part = np.repeat([0, 1, 2], 8)[None]
-    position = np.concatenate([np.arange(16), np.arange(8, 16)])[None]
+    limit = min(PACKED_TOKENS, window or PACKED_TOKENS, config.max_position_embeddings)
+    if limit < _TRIED.size or not _is_the_same(network, device, dtype):
+        return None
+    return Packing(limit, config.hidden_size)
+
+
+# Places of the try: a prompt of 8 tokens and two answers of 8.
+_TRIED = np.repeat([0, 1, 2], 8)
+
+
+def _is_the_same(network: Network, device: torch.device, dtype: torch.dtype) -> bool:
+    position = np.concatenate([np.arange(16), np.arange(8, 16)])
+    ids = 7 * np.arange(_TRIED.size) % network.model.get_input_embeddings().weight.shape[0]
     nowhere = np.empty(0, np.int64)
-    layout = Layout(ids, position, part, nowhere, nowhere, nowhere, nowhere)
+    layout = Layout(ids[None], position[None], _TRIED[None], nowhere, nowhere, nowhere, nowhere)
     tokens, arguments = layout.inputs(device, dtype)
-    training = network.model.training
+    modes = {module: module.training for module in network.model.modules()}
     network.model.eval()
     try:
         together = network.states(tokens, **arguments)[0]
-        masked = {"position_ids": arguments["position_ids"]}
-        mixed = network.states(tokens, **masked)[0, 16:]
-        alone = network.states(torch.cat([tokens[:, :8], tokens[:, 16:]], 1))[0, 8:]
-        aside = network.states(tokens[:, :16])[0]
-    except (TypeError, RuntimeError, ValueError, AttributeError, IndexError):
-        return False
+        unmasked = network.states(tokens, position_ids=arguments["position_ids"])[0, 16:]
+        second = network.states(torch.cat([tokens[:, :8], tokens[:, 16:]], 1))[0, 8:]
+        first = network.states(tokens[:, :16])[0]
     finally:
-        network.model.train(training)
-    left = max(
-        float(torch.linalg.vector_norm((a - b).float()))
-        for a, b in ((together[16:], alone), (together[:16], aside))
+        for module, mode in modes.items():
+            module.training = mode
+    differs, changes = (
+        max(float(torch.linalg.vector_norm((a - b).float())) for a, b in pairs)
+        for pairs in (((together[16:], second), (together[:16], first)), ((unmasked, second),))
     )
-    made = float(torch.linalg.vector_norm((mixed - alone).float()))
-    return left < torch.finfo(dtype).eps ** (1 / 3) * made
+    return differs < torch.finfo(dtype).eps ** (1 / 3) * changes

@@ -101,8 +101,8 @@ def compute_gradient(
         policy.model.train()
     try:
         live = np.flatnonzero(own)
-        most, packed = config.micro_batch_tokens, policy.takes_packs
-        batches = batches_by_length(rollouts.samples, most, live, packed=packed) if live.size else ()
+        most, packing = config.micro_batch_tokens, policy.packing
+        batches = batches_by_length(rollouts.samples, most, live, packing=packing) if live.size else ()
         for rows in batches:
             log_probs = sequence_log_probabilities(
                 policy, rollouts.samples, rows, temperature=config.temperature

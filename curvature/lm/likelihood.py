@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from curvature.lm._packing import PACKED_TOKENS, lay_out, padded_tokens, rows_of_sequences
+from curvature.lm._packing import Packing, lay_out, padded_size, sequences_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +122,7 @@ def token_log_probabilities(
 
 
 def batches_by_length(
-    samples: Samples, max_tokens: int, rows: ArrayLike | None = None, *, packed: bool = False
+    samples: Samples, max_tokens: int, rows: ArrayLike | None = None, *, packing: Packing | None = None
 ) -> Iterator[NDArray[np.int64]]:
     """Yield rows, long ones first, in batches of at most so many tokens with padding, or of one row.
 
@@ -136,8 +136,9 @@ def batches_by_length(
         Of a batch.
     rows : array_like of int, (B,), optional
         Which; all if left out.
-    packed : bool, default False
-        Whether answers to one prompt may share a sequence, as `Policy.takes_packs` says; they stay together then.
+    packing : Packing, optional
+        `Policy.packing`, by which answers to one prompt share sequences: they stay together then, unless they are more
+        than a batch.
 
     Yields
     ------
@@ -155,18 +156,37 @@ def batches_by_length(
     [1, 1, 1, 1]
     """
     chosen = _read_rows(samples, rows)
-    limit = min(PACKED_TOKENS, max_tokens) if packed else 0
-    units = [chosen[places] for places in rows_of_sequences(samples, chosen, limit)]
-    units.sort(key=lambda unit: -padded_tokens(samples, unit, packed=packed))
-    batch = np.empty(0, dtype=np.int64)
-    for unit in units:
-        longer = np.concatenate([batch, unit])
-        if batch.size and padded_tokens(samples, longer, packed=packed) > max_tokens:
-            yield batch
-            longer = unit
-        batch = longer
-    if batch.size:
-        yield batch
+    alone, units = [], []
+    for unit in _questions(samples, chosen) if packing else ([row] for row in chosen):
+        parts = _fitting(samples, np.asarray(unit), max_tokens, packing)
+        # Parts of one question would find together again in a batch, and be more than was counted.
+        (units if len(parts) == 1 else alone).extend(parts)
+    batch: list[NDArray[np.int64]] = []
+    count, most = 0, 0
+    for rows_of, number, longest in sorted(units, key=lambda unit: -unit[2]):
+        if batch and (count + number) * most > max_tokens:
+            yield np.concatenate(batch)
+            batch, count = [], 0
+        most = most if batch else longest
+        batch.append(rows_of)
+        count += number
+    yield from ([np.concatenate(batch)] if batch else [])
+    yield from (rows_of for rows_of, _, _ in alone)
+
+
+def _questions(samples: Samples, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    question = samples.question[rows]
+    return [rows[question == one] for one in dict.fromkeys(question.tolist())]
+
+
+def _fitting(
+    samples: Samples, rows: NDArray[np.int64], max_tokens: int, packing: Packing | None
+) -> list[tuple[NDArray[np.int64], int, int]]:
+    """Halve rows until each part is within a batch, or one row; with the number and length of its sequences."""
+    count, longest = padded_size(samples, rows, sequences_of(samples, rows, packing))
+    if count * longest <= max_tokens or len(rows) == 1:
+        return [(rows, count, longest)]
+    return [part for half in np.array_split(rows, 2) for part in _fitting(samples, half, max_tokens, packing)]
 
 
 def _read_rows(samples: Samples, rows: ArrayLike | None) -> NDArray[np.int64]:
@@ -183,7 +203,7 @@ def _tokens(
     """Return log π of all answers' tokens one after the other, and which row each is of."""
     chosen = _read_rows(samples, rows)
     place = torch.device(policy.device)
-    layout = lay_out(samples, chosen, packed=policy.takes_packs)
+    layout = lay_out(samples, chosen, policy.packing)
     owner, target = (torch.from_numpy(array).to(place) for array in (layout.owner, layout.target))
     if not len(owner):
         return torch.zeros(0, device=place), owner, len(chosen)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from curvature.lm import _architecture, _loading, _storing
+from curvature.lm import _architecture, _loading, _packing, _storing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,11 +100,9 @@ class Policy:
         return _architecture.Network.of(self.model, self.device)
 
     @cached_property
-    def takes_packs(self) -> bool:
-        """Whether answers to one prompt can share a sequence, which saves computing the prompt for each."""
-        from curvature.lm._packing import takes_packs
-
-        return takes_packs(self.network, self.device, self.dtype)
+    def packing(self) -> _packing.Packing | None:
+        """How answers to one prompt can share a sequence, which saves computing the prompt for each; None if not."""
+        return _packing.packing_of(self.network, self.device, self.dtype)
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
