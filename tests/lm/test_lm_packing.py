@@ -170,6 +170,7 @@ def test_many_rows_are_put_in_batches_in_time_in_proportion():
         (Packing(1000, 896), (2, 250 + 4 * 109)),  # even, not seven and one
         (Packing(600, 896), (3, 250 + 3 * 109)),
         (Packing(250, 896), (8, 250 + 109)),
+        (Packing(2048, 300), (2, 250 + 4 * 109)),  # attention to 1,122 tokens would cost more than the prompt
         (Packing(2048, 8), (8, 250 + 109)),  # a narrow model, whose attention is all its work
     ],
 )
@@ -249,6 +250,7 @@ def test_a_first_answer_that_sees_too_much_is_noticed():
         lambda: model_of("qwen2", attn_implementation="eager"),  # holds heads × L² in memory
         lambda: model_of("gpt_neo", num_layers=2, num_heads=2, attention_types=[[["global", "local"], 1]]),
         lambda: model_of("gemma2", head_dim=8),
+        lambda: model_of("gemma", head_dim=8),  # it may well be the same, but was not tried at length
     ],
 )
 def test_others_are_left_alone(model):
