@@ -39,6 +39,7 @@ class Setting:
     tokens: int = 96
     micro_batch: int = 16
     lora_rank: int = 0
+    examples: int = 0
 
     @property
     def title(self) -> str:
@@ -47,7 +48,7 @@ class Setting:
         adapters = f", LoRA of rank {self.lora_rank}" if self.lora_rank else ""
         return (
             f"{name}{adapters}, {self.prompts} prompts of {self.group_size} answers of at most {self.tokens} tokens, "
-            f"micro-batches of {self.micro_batch}"
+            f"micro-batches of {self.micro_batch}, {self.examples or 'no'} worked examples before each question"
         )
 
 
@@ -59,11 +60,19 @@ def _policy(setting: Setting) -> Any:
 
 
 def _questions(setting: Setting) -> tuple[Any, ...]:
-    """Ask for sums among words, so that prompts are of unlike length."""
+    """Ask for sums among words, so that prompts are of unlike length, after as many worked examples as asked."""
     from curvature.lm.tasks import Question
 
+    before = "".join(
+        f"Question: What is {i} + {i + 3}?\nAnswer: {i} and {i + 3} make {2 * i + 3}.\n\n"
+        for i in range(setting.examples)
+    )
     return tuple(
-        Question(f"sum/{i}", f"Question: What is {i} + {7 * i}{' and so on' * (i % 4)}?\nAnswer:", str(8 * i))
+        Question(
+            f"sum/{i}",
+            f"{before}Question: What is {i} + {7 * i}{' and so on' * (i % 4)}?\nAnswer:",
+            str(8 * i),
+        )
         for i in range(setting.prompts)
     )
 
@@ -334,30 +343,30 @@ def rows_of(setting: Setting, speeds: dict[str, dict[str, list[float]]]) -> list
     return rows
 
 
-def run(rounds: int = 5, setting: Setting | None = None) -> list[dict[str, Any]]:
-    """Return one row a work and contender, with the median time and its ratio to ours.
+def run(rounds: int = 5, *settings: Setting) -> list[dict[str, Any]]:
+    """Return one row a setting, work and contender, with the median time and its ratio to ours.
 
     Parameters
     ----------
     rounds : int, default 5
         How often each contender is timed.
-    setting : Setting, optional
-        What is compared; a small Llama with random weights if left out.
+    *settings : Setting
+        What is compared; a small Llama with random weights, asked with worked examples and without, if left out.
 
     Raises
     ------
     ImportError
         Without the extras `lm` and `trl`.
     """
-    setting = setting or Setting()
     if importlib.util.find_spec("trl") is None:
         raise ImportError("this benchmark needs TRL: pip install 'curvature[lm,trl]'.")
-    return rows_of(setting, measure(setting, rounds))
+    chosen = settings or (Setting(), Setting(examples=6))
+    return [row for setting in chosen for row in rows_of(setting, measure(setting, rounds))]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    for name in ("model", "prompts", "group_size", "tokens", "micro_batch", "lora_rank"):
+    for name in ("model", "prompts", "group_size", "tokens", "micro_batch", "lora_rank", "examples"):
         default = getattr(Setting, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     parser.add_argument("--rounds", type=int, default=5)
