@@ -51,7 +51,7 @@ def collect() -> dict[str, dict[str, Any]]:
         By key of :data:`curvature.ledger.section_4.REPORTED`: value, low, high, count, model and setting.
     """
     found = {}
-    real = _probe("lm_real/probe_gsm8k.json")
+    real = _probe("lm_real/tiny/gsm8k_easy/probe_start.json")
     if real is not None:
         found |= _of_pairs(real, _named(real, "GSM8K with two worked examples in every prompt"))
     start, end = (_probe(f"lm_demo/probe_{name}.json") for name in ("start", "end_group"))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 RESULTS = ROOT / "experiments" / "results"
 DEMO = RESULTS / "lm_demo"
+REAL = RESULTS / "lm_real" / "tiny"
 # How arms are drawn, wherever they appear.
 ROLES = {"none": "paper", "group": "sharp", "batch": "other", "group_matched": "exact"}
 NAMES = {
@@ -108,8 +109,8 @@ PROBES = {
     DEMO / "probe_start.json": "tiny, start",
     DEMO / "probe_end_none.json": "tiny, after none",
     DEMO / "probe_end_group.json": "tiny, after group",
-    RESULTS / "lm_real" / "probe_gsm8k.json": "0.5B, GSM8K",
-    RESULTS / "lm_real" / "probe_math.json": "0.5B, MATH",
+    REAL / "gsm8k_easy" / "probe_start.json": "0.5B, GSM8K",
+    REAL / "math_easy" / "probe_start.json": "0.5B, MATH",
 }
 PROBE_ROLES = dict(zip(PROBES.values(), ("reference", "paper", "sharp", "exact", "other"), strict=True))
 

@@ -29,7 +29,8 @@ CAPTION = (
     "representations, penultimate hidden states pooled over the prompt, as in the paper's Figure 1. c: what noise"
     " hides. Noise makes each estimated gradient too long and leaves inner products right on average, so raw "
     "cosines are too near to 0. Raw: mean of the raw cosines. Pooled: mean inner product over the mean squared "
-    "length, both unbiased, with its 95% bootstrap interval over prompts. The record has the rest: shares below 0"
+    "length, both unbiased, with its 95% bootstrap interval over prompts; where the squared length is not told "
+    "from 0 there is no interval and no point. The record has the rest: shares below 0"
     " and within .1 of it, reliability, Ω, and A4's M, which is infinite as soon as one inner product is not "
     "positive."
 )
@@ -62,7 +63,8 @@ def run(seed: int = 0) -> DataFrame:
         low, high = found.pooled_interval
         rows = {
             f"{name}: raw": (found.raw_mean, np.nan, np.nan),
-            f"{name}: pooled": (found.pooled, low, high),
+            # Over a squared length that may be 0 a mean says nothing.
+            f"{name}: pooled": (found.pooled if np.isfinite(low + high) else np.nan, low, high),
         }
         table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
         tables.append(table.rename_axis("name").reset_index().assign(view="mean", series=name))

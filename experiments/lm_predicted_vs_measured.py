@@ -117,7 +117,7 @@ def plot(df: DataFrame, ax: Any = None) -> Any:
     shown = [name for name in OPTIMIZERS if (df["optimizer"] == name).any()]
     letters = "abcd"[: len(shown) + 1]
     layout = "ab;cd" if len(letters) == 4 else letters
-    size = (4.4 * layout.index(";"), 9.4) if ";" in layout else (4.0 * len(letters), 4.7)
+    size = (4.1 * layout.index(";"), 8.8) if ";" in layout else (4.0 * len(letters), 4.7)
     axes = plotting.figure(layout, size=size)[1] if ax is None else ax
     for letter, name, panel in zip(letters, shown, axes, strict=False):
         own = df[df["optimizer"] == name]

@@ -15,6 +15,7 @@ experiments/results/lm_real/SCALE/; `--describe` says in words what the model is
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -124,7 +125,6 @@ def run(
     torch.set_num_threads(threads)
     _claim(work, model, data, sizes)
     for name in sets:
-        started = time.perf_counter()
         place = work / name
         base = _base_config(model, data, sizes, name, place)
         keys, split = _questions(base, sizes, name, place)
@@ -134,6 +134,7 @@ def run(
         probes = _probes(base, sizes, folders, place, described)
         config = {
             "model": described,
+            "weights_sha256": _digests(Path(model)),
             "set": name,
             "split": split,
             "sizes": asdict(sizes),
@@ -149,7 +150,6 @@ def run(
             "num_questions": len(keys),
             "versions": versions(_PACKAGES),
             "machine": _machine(threads),
-            "seconds_of_this_call": round(time.perf_counter() - started, 1),
             "runs": [_run_row(folder) for folder in folders],
         }
         tables = {"curves": curves_of(folders)} | ({"tuning": pd.DataFrame(tuning)} if tuning else {})
@@ -173,6 +173,15 @@ def _claim(work: Path, model: str, data: Path, sizes: Sizes) -> None:
 
 def _say(text: str) -> None:
     print(f"[lm-real] {text}", flush=True)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Say which weights a folder holds; what comes from a hub is named by its id."""
+    found = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _machine(threads: int) -> str:

@@ -80,7 +80,7 @@ def test_the_table_of_the_page_is_that_of_the_results(compared):
             for one in compared[run]["speedups"]
         )
         # What the page says of them in words.
-        assert held == {"sgd_small": 9, "sgd": 0, "adamw": 9}[run]
+        assert held == {"sgd_small": 9, "sgd": 3, "adamw": 8}[run]
 
 
 def test_windows_are_averaged_with_the_error_of_a_mean():
