@@ -28,6 +28,7 @@ __all__ = [
     "lay_out",
     "packing_of",
     "padded_size",
+    "places_by_question",
     "sequences_of",
 ]
 
@@ -135,12 +136,17 @@ def sequences_of(
     """
     if packing is None:
         return [np.array([place]) for place in range(len(rows))]
-    question = samples.question[rows]
     found: list[NDArray[np.int64]] = []
-    for one in dict.fromkeys(question.tolist()):
-        places = np.flatnonzero(question == one)
-        found += _cheapest(len(samples.prompt_ids[one]), samples.length[rows[places]], places, packing)
+    for places in places_by_question(samples, rows):
+        prompt = samples.prompt_ids[samples.question[rows[places[0]]]]
+        found += _cheapest(len(prompt), samples.length[rows[places]], places, packing)
     return found
+
+
+def places_by_question(samples: Samples, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the places in `rows` of each question, questions in the order of their first."""
+    question = samples.question[rows]
+    return [np.flatnonzero(question == one) for one in dict.fromkeys(question.tolist())]
 
 
 def _cheapest(

@@ -194,9 +194,7 @@ class _Whole(torch.nn.Module):
     def forward(self, ids: torch.Tensor, where: slice, _: Any = ()) -> torch.Tensor:
         """Run the model; no logits are made but those asked for."""
         network = self._network[0]
-        if network.trunk is None:
-            return network.logits(ids, use_cache=False)[:, where]
-        return network.head(network.hidden(ids, use_cache=False)[:, where])
+        return network.scores(network.states(ids)[:, where])
 
 
 class _Tail(torch.nn.Module):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from curvature.lm._packing import Packing, lay_out, padded_size, sequences_of
+from curvature.lm._packing import Packing, lay_out, padded_size, places_by_question, sequences_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,8 +157,8 @@ def batches_by_length(
     """
     chosen = _read_rows(samples, rows)
     alone, units = [], []
-    for unit in _questions(samples, chosen) if packing else ([row] for row in chosen):
-        parts = _fitting(samples, np.asarray(unit), max_tokens, packing)
+    for unit in places_by_question(samples, chosen) if packing else np.arange(len(chosen))[:, None]:
+        parts = _fitting(samples, chosen[unit], max_tokens, packing)
         # Parts of one question would find together again in a batch, and be more than was counted.
         (units if len(parts) == 1 else alone).extend(parts)
     batch: list[NDArray[np.int64]] = []
@@ -170,13 +170,9 @@ def batches_by_length(
         most = most if batch else longest
         batch.append(rows_of)
         count += number
-    yield from ([np.concatenate(batch)] if batch else [])
+    if batch:
+        yield np.concatenate(batch)
     yield from (rows_of for rows_of, _, _ in alone)
-
-
-def _questions(samples: Samples, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    question = samples.question[rows]
-    return [rows[question == one] for one in dict.fromkeys(question.tolist())]
 
 
 def _fitting(

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
 
-from curvature.lm._architecture import Network  # noqa: E402
-from curvature.lm._packing import (  # noqa: E402
+import torch
+import transformers
+
+from curvature.lm._architecture import Network
+from curvature.lm._packing import (
     FAMILIES,
     Packing,
     lay_out,
@@ -19,10 +22,10 @@ from curvature.lm._packing import (  # noqa: E402
     padded_size,
     sequences_of,
 )
-from curvature.lm.likelihood import batches_by_length, sequence_log_probabilities  # noqa: E402
-from curvature.lm.policy import load_policy  # noqa: E402
-from curvature.lm.sampling import sample_groups  # noqa: E402
-from curvature.lm.tasks import arithmetic  # noqa: E402
+from curvature.lm.likelihood import batches_by_length, sequence_log_probabilities
+from curvature.lm.policy import load_policy
+from curvature.lm.sampling import sample_groups
+from curvature.lm.tasks import arithmetic
 
 CPU = torch.device("cpu")
 SIZES = {
